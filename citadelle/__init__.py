@@ -1,0 +1,1 @@
+"""HOW: what Citadelle adds to pyinfra. Knows no role and no inventory key."""
