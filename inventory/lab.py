@@ -1,0 +1,42 @@
+"""The lab PCs of `bin/lab` on this machine: the default inventory, as long as this folder holds no file of your own."""
+
+import json
+from pathlib import Path
+
+from citadelle.pointers import path
+
+_state = Path(path("CITADELLE_LAB", ".lab"))
+_file = _state / "lab.json"
+if not _file.is_file():
+    raise SystemExit(
+        f"inventory: no lab on this machine: {_file}\nhint: run bin/lab, or cp inventory/example.py inventory/mine.py"
+    )
+_lab = json.loads(_file.read_text())
+
+
+def _data(pc: dict) -> dict:
+    return {
+        "ssh_hostname": pc["address"],
+        "ssh_user": "operator",
+        "ssh_key": str(_state / "id_ed25519"),
+        "ssh_known_hosts_file": str(_state / "known_hosts"),
+        "ssh_strict_host_key_checking": "yes",
+        "docker_source": "distribution",
+        "models_store": str(_state / "models"),
+        "models_lock": str(_state.parent / "tests/lab/models.lock.json"),
+        "models_chat": _lab["model"],
+        "stack_engine": _lab["engine"],
+        "stack_images_archive": str(_state / "bundle/images.tar"),
+        "stack_images_lock": str(_state / "bundle/images.lock.env"),
+        "stack_engine_memory": "512m",
+        "stack_engine_context": 2048,
+    }
+
+
+_pcs = {"windows": [], "linux": []}
+for _pc in _lab["pcs"]:
+    _pcs[_pc["kind"]].append(_pc)
+
+windows = [(f"@windows/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
+wsl = [(f"@wsl/{pc['name']}", _data(pc) | {"wsl_distro": "citadelle"}) for pc in _pcs["windows"]]
+linux = [(f"@linux/{pc['name']}", _data(pc)) for pc in _pcs["linux"]]
