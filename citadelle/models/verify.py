@@ -1,0 +1,546 @@
+"""Verify an Ollama model store against its lock, and bind the verified store where the engine reads it.
+
+One file, standard library only, Python 3.9 or newer: the package imports it, and hosts run it with the distribution's
+own interpreter. Accepted is only a store that is exactly the lock (or the selected part of it): every file named, of
+the locked size and sha256, no other entry, no link, nothing that anyone but the owner can write.
+Exit status: 0 the store is the lock, 1 it is not, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+STORE, LOCK, SELECTION = "/var/lib/citadelle/models", "/etc/citadelle/models.lock.json", "/etc/citadelle/models.select"
+TARGET, VERDICT = "/run/citadelle/models", "/run/citadelle/models.json"
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
+LAYER_TYPES = {
+    f"application/vnd.ollama.image.{kind}"
+    for kind in ("model", "projector", "adapter", "template", "system", "params", "messages", "license")
+}
+SMALL = 1 << 20  # bytes: no manifest, config or lock is larger
+CHUNK = 1 << 20
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NAME = re.compile(r"(\w[\w.:-]{0,349})/(\w[\w-]{0,79})/(\w[\w.-]{0,79}):(\w[\w.-]{0,79})", re.ASCII)
+OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Refused(ValueError):
+    """Input that the strict rules do not take; the text says why."""
+
+
+class Entry(NamedTuple):
+    """One file of a model: media type, `sha256:<hex>`, bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+    @property
+    def path(self) -> str:
+        """Where the store keeps it, relative to the store."""
+        return "blobs/" + self.digest.replace(":", "-")
+
+
+class Model(NamedTuple):
+    """One locked model; `name` is canonical: host/namespace/model:tag."""
+
+    name: str
+    manifest: Entry
+    config: Entry
+    layers: tuple[Entry, ...]
+
+    @property
+    def path(self) -> str:
+        """Where the store keeps the manifest, relative to the store."""
+        return "manifests/" + "/".join(NAME.fullmatch(self.name).groups())  # type: ignore[union-attr]  # read_lock checked it
+
+
+class Finding(NamedTuple):
+    """One way in which the store is not the lock: a stable code, the path, what was seen."""
+
+    code: str
+    path: str
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{TEXTS.get(self.code, self.code)}: {self.path}" + (f" ({self.seen})" if self.seen else "")
+
+
+TEXTS = {
+    "missing": "model file is missing",
+    "foreign": "foreign entry in the model store",
+    "digest": "model file does not match its lock",
+    "size": "model file does not match its lock",
+    "type": "not a regular file",
+    "links": "model file has more than one name",
+    "owner": "model file has a foreign owner",
+    "mode": "model file can be written by others",
+    "content": "model file breaks the strict rules",
+    "changed": "model file changed while it was read",
+    "unreadable": "model file cannot be read",
+    "lock": "the lock is refused",
+}
+
+
+# Strict JSON
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, str] = {}
+    for key, _ in pairs:
+        fold = key.casefold()  # Go matches keys without case, so such a pair means one thing there and another here
+        if fold in seen:
+            raise Refused(f"duplicate key (case folded): {seen[fold]!r}, {key!r}")
+        seen[fold] = key
+    return dict(pairs)
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or len(text) > 18:
+        raise Refused(f"not a whole number in range: {text[:40]}")
+    return int(text)
+
+
+def _no_number(text: str) -> Any:
+    raise Refused(f"not a whole number: {text[:40]}")
+
+
+def strict_json(raw: bytes) -> dict[str, Any]:
+    """The one JSON object that `raw` is, first byte to last; Refused on anything two parsers could read differently."""
+    if len(raw) > SMALL:
+        raise Refused(f"too large: {len(raw)} bytes")
+    if raw[:1] != b"{" or raw[-1:] != b"}":
+        raise Refused("bytes before or after the JSON object")
+    try:
+        value = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_int=_whole,
+            parse_float=_no_number,
+            parse_constant=_no_number,
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise Refused(f"not JSON: {error}") from None
+    return value  # it starts with a brace: an object
+
+
+def _keys(value: Any, *names: str) -> list[Any]:
+    if not isinstance(value, dict) or set(value) != set(names):
+        found = sorted(value) if isinstance(value, dict) else type(value).__name__
+        raise Refused(f"keys are {found}, must be exactly {sorted(names)}")
+    return [value[name] for name in names]
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise Refused("must be a list that is not empty")
+    return value
+
+
+def _entry(value: Any, media_types: set[str]) -> Entry:
+    media_type, digest, size = _keys(value, "mediaType", "digest", "size")
+    if media_type not in media_types:
+        raise Refused(f"unknown media type: {media_type!r}")
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        raise Refused(f"not a sha256 digest: {digest!r}")
+    if type(size) is not int:
+        raise Refused(f"not a size: {size!r}")
+    return Entry(media_type, digest, size)
+
+
+def _files(config: Any, layers: Any) -> tuple[Entry, tuple[Entry, ...]]:
+    first = _entry(config, {CONFIG_TYPE})
+    rest = tuple(_entry(layer, LAYER_TYPES) for layer in _list(layers))
+    sizes: dict[str, int] = {}
+    for entry in (first, *rest):
+        if sizes.setdefault(entry.digest, entry.size) != entry.size:
+            raise Refused(f"one digest with two sizes: {entry.digest}")
+    if not any(entry.media_type.endswith(".model") for entry in rest):
+        raise Refused("no layer with weights")
+    return first, rest
+
+
+def read_manifest(raw: bytes) -> tuple[Entry, tuple[Entry, ...]]:
+    """Config and layers of a manifest in the registry's form; Refused on unknown keys (also `from`) and media types."""
+    version, media_type, config, layers = _keys(strict_json(raw), "schemaVersion", "mediaType", "config", "layers")
+    if type(version) is not int or version != 2 or media_type != MANIFEST_TYPE:
+        raise Refused(f"not a manifest of version 2: {version!r}, {media_type!r}")
+    return _files(config, layers)
+
+
+def read_lock(raw: bytes) -> tuple[Model, ...]:
+    """Models of a lock file (canonical JSON with one newline at its end); Refused on anything unknown in it."""
+    format_, _, _, listed = _keys(
+        strict_json(raw[:-1] if raw.endswith(b"\n") else b""), "format", "serial", "expires", "models"
+    )
+    if type(format_) is not int or format_ != 1:
+        raise Refused(f"unknown format of the lock: {format_!r}")
+    models = tuple(_locked_model(value) for value in _list(listed))
+    if len({model.name.casefold() for model in models}) != len(models):
+        raise Refused("one name twice in the lock (case folded)")
+    return models
+
+
+def _locked_model(value: Any) -> Model:
+    name, _, _, _, manifest, config, layers = _keys(
+        value, "name", "purpose", "licence", "source", "manifest", "config", "layers"
+    )
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise Refused(f"not a canonical model name: {name!r}")
+    return Model(name, _entry(manifest, {MANIFEST_TYPE}), *_files(config, layers))
+
+
+def select(models: tuple[Model, ...], names: list[str] | None) -> tuple[Model, ...]:
+    """The models of the lock that are wanted here, all where `names` is None; Refused for a name that is not locked."""
+    if names is None:
+        return models
+    strange = sorted(set(names) - {model.name for model in models})
+    if strange or not names:
+        raise Refused(f"not in the lock: {', '.join(strange) or 'no model is selected'}")
+    return tuple(model for model in models if model.name in names)
+
+
+# The store on disk
+
+
+class Expected(NamedTuple):
+    """A file the store must hold, and the model of which it is the manifest (None for a blob)."""
+
+    entry: Entry
+    manifest_of: Model | None
+
+
+def expected_files(models: tuple[Model, ...]) -> dict[str, Expected]:
+    """Path in the store -> what must lie there, blobs before manifests."""
+    blobs = {entry.path: Expected(entry, None) for model in models for entry in (model.config, *model.layers)}
+    return {**blobs, **{model.path: Expected(model.manifest, model) for model in models}}
+
+
+def _walk(folder: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    for name in sorted(os.listdir(folder)):
+        info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        yield prefix + name, info
+        if stat.S_ISDIR(info.st_mode) and prefix.count("/") < 4:  # manifests/host/namespace/model/tag is the deepest
+            child = os.open(name, OPEN | os.O_DIRECTORY, dir_fd=folder)
+            try:
+                yield from _walk(child, f"{prefix}{name}/")
+            finally:
+                os.close(child)
+
+
+def _guarded(path: str, info: os.stat_result, owners: set[int]) -> Iterator[Finding]:
+    if info.st_uid not in owners:
+        yield Finding("owner", path, f"uid {info.st_uid}")
+    if info.st_mode & 0o022:
+        yield Finding("mode", path, f"{stat.S_IMODE(info.st_mode):04o}")
+
+
+def check_tree(root: int, wanted: dict[str, Expected], owners: set[int], exact: bool = True) -> list[Finding]:
+    """Findings on the names in the store open at `root`: missing, foreign, and folders that others can write."""
+    parents = {path[:end] for path in wanted for end in range(len(path)) if path[end] == "/"}
+    findings = list(_guarded(".", os.fstat(root), owners))
+    seen = set()
+    for path, info in _walk(root):
+        seen.add(path)
+        if path in parents and stat.S_ISDIR(info.st_mode):
+            findings += _guarded(path, info, owners)
+        elif path in parents or (path not in wanted and exact):
+            findings.append(Finding("foreign", path, _kind(path, info, wanted)))
+    return findings + [Finding("missing", path, "") for path in wanted if path not in seen]
+
+
+def _kind(path: str, info: os.stat_result, wanted: dict[str, Expected]) -> str:
+    if path.casefold() in {name.casefold() for name in wanted}:
+        return "differs only in case"
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFREG: "file", stat.S_IFLNK: "symbolic link"}
+    return kinds.get(stat.S_IFMT(info.st_mode), "special file")
+
+
+def _open_below(root: int, path: str) -> int:
+    """Open `path` one name at a time, no link followed: a folder swapped for a link is an error, not a way out."""
+    *folders, name = path.split("/")
+    here = os.dup(root)
+    for part in folders:
+        below = os.open(part, OPEN | os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+    try:
+        return os.open(name, OPEN, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _hash(file: int) -> tuple[str, int]:
+    digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(CHUNK))
+    while count := os.readv(file, [buffer]):
+        digest.update(buffer[:count])
+        size += count
+    return f"sha256:{digest.hexdigest()}", size
+
+
+def check_file(root: int, path: str, wanted: Expected, owners: set[int]) -> list[Finding]:
+    """Findings on one file: what is judged is the descriptor that was opened, never the name again."""
+    try:
+        file = _open_below(root, path)
+    except FileNotFoundError:
+        return []  # check_tree says so
+    except OSError as error:
+        kind = "type" if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO} else "unreadable"
+        return [Finding(kind, path, str(error.strerror))]
+    try:
+        return list(_check_open_file(file, path, wanted, owners))
+    except OSError as error:
+        return [Finding("unreadable", path, str(error.strerror))]
+    finally:
+        os.close(file)
+
+
+def _check_open_file(file: int, path: str, wanted: Expected, owners: set[int]) -> Iterator[Finding]:
+    before, entry = os.fstat(file), wanted.entry
+    if not stat.S_ISREG(before.st_mode):
+        yield Finding("type", path, stat.filemode(before.st_mode))
+        return
+    if before.st_nlink != 1:
+        yield Finding("links", path, f"{before.st_nlink} names")
+    yield from _guarded(path, before, owners)
+    if before.st_size != entry.size:
+        yield Finding("size", path, f"{before.st_size} bytes instead of {entry.size}")
+        return
+    digest, size = _hash(file)
+    if digest != entry.digest:
+        yield Finding("digest", path, f"content is {digest}")
+    elif wanted.manifest_of or entry.media_type == CONFIG_TYPE:
+        yield from _check_content(file, path, wanted)
+    after = os.fstat(file)
+    if (size, after.st_mtime_ns, after.st_ctime_ns) != (before.st_size, before.st_mtime_ns, before.st_ctime_ns):
+        yield Finding("changed", path, "")
+
+
+def _check_content(file: int, path: str, wanted: Expected) -> Iterator[Finding]:
+    raw, model = os.pread(file, SMALL + 1, 0), wanted.manifest_of
+    try:
+        if model is None:
+            check_config(raw)
+        elif read_manifest(raw) != (model.config, model.layers):
+            yield Finding("content", path, "names other files than the lock")
+    except Refused as refused:
+        yield Finding("content", path, str(refused))
+
+
+def check_config(raw: bytes) -> None:
+    """Refused for a config blob that sends prompts to another host, or that two parsers could read differently."""
+    remote = sorted(key for key in strict_json(raw) if key.casefold() in {"remote_host", "remote_model"})
+    if remote:
+        raise Refused(f"a remote model: {', '.join(remote)}")
+
+
+class Report(NamedTuple):
+    """What a verification saw; `bytes` is what was hashed, `cpu_seconds` counts all threads."""
+
+    findings: list[Finding]
+    models: list[str]
+    bytes: int
+    seconds: float
+    cpu_seconds: float
+    lock: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON, with the rate in bytes per second."""
+        findings = [finding._asdict() for finding in self.findings]
+        return {**self._asdict(), "findings": findings, "ok": not self.findings, "rate": int(self.bytes / self.seconds)}
+
+
+def verify(root: int, models: tuple[Model, ...], owners: set[int], exact: bool = True, lock: str = "") -> Report:
+    """Verify the store open at descriptor `root` against `models`, hashing on all cores; `exact` refuses other entries.
+
+    `owners`: the uids that may own the files. `lock`: the digest of the lock file, kept in the report.
+    """
+    started, cpu = time.monotonic(), time.process_time()
+    wanted = expected_files(models)
+    largest_first = sorted(wanted, key=lambda path: -wanted[path].entry.size)
+    try:
+        findings = check_tree(root, wanted, owners, exact)
+    except OSError as error:
+        findings = [Finding("unreadable", str(error.filename or "."), str(error.strerror))]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(lambda path: check_file(root, path, wanted[path], owners), largest_first):
+            findings += found
+    size = sum(item.entry.size for item in wanted.values())
+    seconds = max(time.monotonic() - started, 1e-6)
+    names = [model.name for model in models]
+    return Report(sorted(findings), names, size, seconds, time.process_time() - cpu, lock)
+
+
+def fingerprint(root: int) -> str:
+    """Digest over names, inodes, sizes and change times below `root`: differs after any write, rename, link or chmod."""
+    lines = (f"{path} {info.st_ino} {info.st_size} {info.st_ctime_ns}" for path, info in _walk(root))
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+# Serving: the verified store, and nothing else, where the engine reads
+
+
+def mounted(target: str) -> list[set[str]]:
+    """Mount options of every mount that lies exactly on `target`, the uppermost last; empty where there is none."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        rows = [line.split(" ") for line in table]
+    return [set(row[5].split(",")) for row in rows if row[4] == target.replace(" ", "\\040")]
+
+
+def release(target: str) -> None:
+    """Unmount whatever lies on `target`; lazily, since a container that still reads it must not keep it served."""
+    for _ in mounted(target):
+        subprocess.run(["umount", "--lazy", target], check=True)
+
+
+def bound(root: int, target: str) -> bool:
+    """Whether `target` shows exactly the folder open at `root`, once, read-only and without suid, devices, programs."""
+    mounts = mounted(target)
+    if len(mounts) != 1 or not {"ro", "nosuid", "nodev", "noexec"} <= mounts[0]:
+        return False
+    here, there = os.fstat(root), os.stat(target)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def bind(root: int, target: str) -> None:
+    """Bind the folder open at `root` read-only on `target`, replacing what is there; OSError where that did not work."""
+    if bound(root, target):
+        return
+    release(target)
+    # By descriptor: the folder that was verified, whatever its name leads to by now.
+    source = f"/proc/self/fd/{root}"
+    subprocess.run(["mount", "--no-canonicalize", "--bind", source, target], check=True, pass_fds=[root])
+    flags = "remount,bind,ro,nosuid,nodev,noexec"
+    subprocess.run(["mount", "--no-canonicalize", "-o", flags, "none", target], check=True)
+    if not bound(root, target):
+        release(target)
+        raise OSError(f"{target} does not show the verified store")
+
+
+# Command line
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(SMALL + 1)
+
+
+def _selected(path: str) -> list[str] | None:
+    """Names wanted on this host, one a line; without the file, the whole lock."""
+    try:
+        return _read(path).decode("utf-8").split()
+    except FileNotFoundError:
+        return None
+
+
+def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
+    """Verify by paths; returns the open store (-1 where there is none to open) and the report."""
+    root, digest = -1, ""
+    try:
+        raw = _read(options.lock)
+        digest = "sha256:" + hashlib.sha256(raw).hexdigest()
+        models = select(read_lock(raw), _selected(options.select))
+        root = os.open(options.store, OPEN | os.O_DIRECTORY)
+        return root, verify(root, models, options.owners, lock=digest)
+    except (Refused, UnicodeDecodeError) as error:
+        finding = Finding("lock", options.lock, str(error))
+    except OSError as error:
+        finding = Finding("unreadable", str(error.filename), str(error.strerror))
+    return root, Report([finding], [], 0, 1e-6, 0.0, digest)
+
+
+def _boot() -> str:
+    return _read("/proc/sys/kernel/random/boot_id").decode().strip()
+
+
+def _write_verdict(path: str, verdict: dict[str, Any]) -> None:
+    fresh = f"{path}.{os.getpid()}"
+    with open(fresh, "w", encoding="utf-8") as file:
+        file.write(json.dumps(verdict, sort_keys=True) + "\n")
+    os.replace(fresh, path)
+
+
+def _bind(options: argparse.Namespace) -> dict[str, Any]:
+    os.makedirs(options.target, mode=0o755, exist_ok=True)
+    root, report = _verify_paths(options)
+    findings = report.findings
+    try:
+        if not findings:
+            bind(root, options.target)
+    except (OSError, subprocess.CalledProcessError) as error:
+        findings.append(Finding("unreadable", options.target, str(error)))
+    if findings:
+        release(options.target)
+    verdict = {**report.as_dict(), "boot": _boot(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    _write_verdict(options.verdict, {**verdict, "fingerprint": fingerprint(root) if root >= 0 else ""})
+    return verdict
+
+
+def _release(options: argparse.Namespace) -> dict[str, Any]:
+    release(options.target)
+    if os.path.exists(options.verdict):
+        os.unlink(options.verdict)
+    return {"ok": True, "findings": []}
+
+
+def _status(options: argparse.Namespace) -> dict[str, Any]:
+    """The last verdict, `ok` only while it still holds: this boot, this lock, the same untouched store, still bound."""
+    try:
+        verdict: dict[str, Any] = json.loads(_read(options.verdict))
+        digest = "sha256:" + hashlib.sha256(_read(options.lock)).hexdigest()
+        models = [model.name for model in select(read_lock(_read(options.lock)), _selected(options.select))]
+        root = os.open(options.store, OPEN | os.O_DIRECTORY)
+    except (OSError, ValueError) as error:
+        return {"ok": False, "findings": [Finding("unreadable", options.verdict, str(error))._asdict()]}
+    same = (verdict.get("boot"), verdict["lock"], verdict["models"]) == (_boot(), digest, models)
+    still = same and verdict["fingerprint"] == fingerprint(root) and bound(root, options.target)
+    return {**verdict, "ok": verdict["ok"] and still}
+
+
+def _check(options: argparse.Namespace) -> dict[str, Any]:
+    return _verify_paths(options)[1].as_dict()
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    actions: dict[str, Callable[[argparse.Namespace], dict[str, Any]]]
+    actions = {"check": _check, "bind": _bind, "release": _release, "status": _status}
+    parser.add_argument("action", choices=actions)
+    parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
+    defaults = {"store": STORE, "lock": LOCK, "select": SELECTION, "target": TARGET, "verdict": VERDICT}
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", default=default, metavar="PATH", help="default: %(default)s")
+    parser.add_argument("--owner", type=int, action="append", dest="owners", metavar="UID", help="default: 0")
+    options = parser.parse_args(arguments)
+    options.owners, options.run = set(options.owners or [0]), actions[options.action]
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one action; returns the exit status."""
+    options = _options(arguments)
+    report = options.run(options)
+    if options.json:
+        print(json.dumps(report, sort_keys=True))
+    for finding in [] if options.json else report["findings"]:
+        print(
+            f"{os.uname().nodename}: {Finding(**finding)}".encode(errors="backslashreplace").decode(), file=sys.stderr
+        )
+    return 0 if report["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
