@@ -1,0 +1,1 @@
+"""The only door of the stack: keys, allow-list of routes, forced system prompt, streams. Content is never logged."""

@@ -1,0 +1,19 @@
+"""One JSON line per event on stderr. Fields are an allow-list of metadata: nothing a client wrote can be among them."""
+
+import sys
+import time
+
+import orjson
+
+FIELDS = frozenset(
+    {"key", "route", "status", "code", "stream", "bytes_in", "bytes_out", "ms", "count", "error", "passages", "listen"}
+)
+
+
+def event(name: str, **fields: str | int | bool | None) -> None:
+    """Write `{"ts", "event", ...fields}`. Raise ValueError for a field outside the allow-list: a bug, found by the first test."""
+    if unknown := fields.keys() - FIELDS:
+        raise ValueError(f"not a field of the log: {sorted(unknown)}")
+    line = orjson.dumps({"ts": round(time.time(), 3), "event": name, **fields})
+    sys.stderr.write(line.decode() + "\n")
+    sys.stderr.flush()

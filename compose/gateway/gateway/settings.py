@@ -1,0 +1,110 @@
+"""Where the gateway finds its peers and files (environment), and what it lets through (policies/gateway.yaml)."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+
+ROUTES = Literal["POST /v1/chat/completions", "GET /v1/models"]
+PREFIX = "GATEWAY_"
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Strict(BaseModel):
+    """Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Settings(Strict):
+    """From the environment: `GATEWAY_<FIELD>`."""
+
+    engine_url: Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9.-]+:\d{1,5}$")]
+    chat_model: Name
+    rag_socket: Path | None = None
+    policy_file: Path = Path("/etc/gateway/gateway.yaml")
+    keys_file: Path = Path("/etc/gateway/keys.json")
+    host: str = "0.0.0.0"  # noqa: S104  inside the container; the published address is decided by Compose
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raise pydantic.ValidationError on a missing, unknown or wrong `GATEWAY_*` variable."""
+        return cls.model_validate(
+            {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+        )
+
+
+class Limits(Strict):
+    """Bytes, seconds and counts, each at least 1."""
+
+    body_bytes: PositiveInt
+    body_seconds: PositiveInt
+    messages: PositiveInt
+    in_flight: PositiveInt
+    connect_seconds: PositiveInt
+    idle_seconds: PositiveInt
+    answer_bytes: PositiveInt
+
+
+class Roles(Strict):
+    """Folded role names: those that reach the engine, and those swallowed."""
+
+    forward: frozenset[Literal["user", "assistant"]]
+    drop: frozenset[str]
+
+
+class Range(Strict):
+    """What a numeric field may be; `default` is sent when the client says nothing."""
+
+    type: Literal["integer", "number"]
+    min: float
+    max: float
+    default: float | None = None
+
+
+class Fields(Strict):
+    """Fields of a request that are forwarded within a range, or swallowed."""
+
+    forward: dict[str, Range]
+    drop: frozenset[str]
+
+
+class Rag(Strict):
+    """How much is asked of the passages' service, and how long it may take."""
+
+    seconds: PositiveInt
+    query_chars: PositiveInt
+    passages: PositiveInt
+    passage_chars: PositiveInt
+
+
+class Policy(Strict):
+    """policies/gateway.yaml, checked."""
+
+    system_prompt: FileName
+    routes: frozenset[ROUTES]
+    limits: Limits
+    roles: Roles
+    fields: Fields
+    control_tokens: tuple[str, ...]
+    rag: Rag
+
+    @cached_property
+    def control(self) -> re.Pattern[str]:
+        """One expression for all control tokens, whatever their case."""
+        return re.compile("|".join(f"(?:{token})" for token in self.control_tokens), re.IGNORECASE)
+
+
+def load_policy(path: Path) -> tuple[Policy, str]:
+    """The policy and the text of its system prompt (beside it, never empty). Raise OSError, yaml.YAMLError or ValueError."""
+    policy = Policy.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    prompt = (path.parent / policy.system_prompt).read_text("utf-8").strip()
+    if not prompt:
+        raise ValueError(f"{policy.system_prompt}: empty")
+    return policy, prompt

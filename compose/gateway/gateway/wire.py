@@ -1,0 +1,92 @@
+"""The ASGI edge: read a bounded body, send an answer, notice that the client has gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.errors import Refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+EVENTS = b"text/event-stream"
+_NO_SNIFF: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+# After the limit this much more is read and thrown away, so that an honest client gets to read the refusal.
+_DRAIN_FACTOR = 2
+
+
+class Gone(Exception):
+    """The client closed the connection."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of a header that occurs exactly once; None when absent or repeated."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return values[0] if len(values) == 1 else None
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body, at most `limit` bytes within `seconds`. Raise Refusal (408, 413) or Gone."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _collect(receive, limit, _declared(scope))
+    except TimeoutError:
+        raise Refusal(408, "body_too_slow", "The request body did not arrive in time.") from None
+
+
+def _declared(scope: Scope) -> int:
+    value = header(scope, b"content-length") or b"0"
+    return int(value) if value.isdigit() else 0
+
+
+async def _collect(receive: Receive, limit: int, declared: int) -> bytes:
+    parts: list[bytes] = []
+    size, more, ceiling = 0, declared <= limit * _DRAIN_FACTOR, limit * _DRAIN_FACTOR
+    while more and size <= ceiling:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= limit:
+            parts.append(chunk)
+        more = message.get("more_body", False)
+    if max(size, declared) > limit:
+        raise Refusal(413, "body_too_large", f"The request body is larger than {limit} bytes.")
+    return b"".join(parts)
+
+
+async def start(send: Send, status: int, content_type: bytes, headers: Headers) -> None:
+    """Send the head of an answer."""
+    fields = [(b"content-type", content_type), *_NO_SNIFF, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+
+
+async def answer(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:
+    """Send a whole JSON answer."""
+    await start(send, status, JSON, [(b"content-length", str(len(body)).encode()), *(headers or [])])
+    await send({"type": "http.response.body", "body": body})
+
+
+async def unless_gone(receive: Receive, work: Awaitable[None]) -> None:
+    """Await `work`; raise Gone and cancel it as soon as the client disconnects. The body must have been read before."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Gone
+        task.result()
+    finally:
+        for future in (task, watch):
+            future.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

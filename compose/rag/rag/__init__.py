@@ -1,0 +1,5 @@
+"""Passages for a question, over a Unix socket. No network, no outgoing call of any kind."""
+
+from pathlib import Path
+
+SOCKET = Path("/run/rag/rag.sock")
