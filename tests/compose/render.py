@@ -1,0 +1,75 @@
+"""The stack's Compose files as one model: by the genuine `docker compose config`, or by a small reading of our own for the fast tier.
+
+Ours knows only what our files use: required variables, two files merged, one level of relative paths. A test compares the two.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dotenv import dotenv_values
+
+COMPOSE = Path(__file__).resolve().parents[2] / "compose"
+STACK_ENV = Path(__file__).with_name("stack.env")
+ENGINES = ("ollama", "llamacpp")
+
+
+def files(engine: str) -> list[Path]:
+    """The Compose files of one combination."""
+    return [COMPOSE / "compose.yaml", COMPOSE / f"engine.{engine}.yaml"]
+
+
+@cache
+def has_plugin() -> bool:
+    """Whether `docker compose` is here; its `config` needs no daemon."""
+    return shutil.which("docker") is not None and _run("version").returncode == 0
+
+
+def genuine(engine: str, *options: str, env_file: Path = STACK_ENV) -> subprocess.CompletedProcess[str]:
+    """`docker compose config` of one combination."""
+    names = [part for path in files(engine) for part in ("-f", str(path))]
+    return _run("--env-file", str(env_file), *names, "config", *options)
+
+
+def genuine_model(engine: str) -> dict[str, Any]:
+    """The model as Docker Compose renders it."""
+    done = genuine(engine, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def own_model(engine: str) -> dict[str, Any]:
+    """The model as read here."""
+    model: dict[str, Any] = {}
+    for path in files(engine):
+        model = _merge(model, yaml.safe_load(_interpolate(path.read_text("utf-8"))))
+    for service in model["services"].values():
+        for mount in service.get("volumes", []):
+            if mount["source"].startswith("."):
+                mount["source"] = os.path.normpath(COMPOSE / mount["source"])
+    return {key: value for key, value in model.items() if not key.startswith("x-")}
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    return subprocess.run(
+        ["docker", "compose", *arguments], capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
+
+
+def _interpolate(text: str) -> str:
+    values = dotenv_values(STACK_ENV)
+    text = re.sub(r"(?<!\$)\$\{(\w+):\?\}", lambda match: values[match[1]] or "", text)
+    return text.replace("$$", "$")
+
+
+def _merge(base: Any, over: Any) -> Any:
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {key: _merge(base.get(key), over[key]) if key in over else base[key] for key in base | over}
+    return over

@@ -1,0 +1,213 @@
+"""Every rule of the Compose policy holds for every service of every combination, and every rule can fail."""
+
+import copy
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from citadelle.compose_policy import Finding, Policy, Waiver, judge, load_policy, load_waivers, waive
+
+from . import render
+
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+POLICY = load_policy(POLICIES / "compose.yaml")
+WAIVERS = load_waivers(POLICIES / "waivers.yaml")
+SERVICES = ("engine", "gateway", "rag")
+BY_NAME = {rule.id: rule for rule in POLICY.rules}
+CIS_SECTION_5 = {f"5.{number}" for number in range(1, 33)}
+
+Model = dict[str, Any]
+
+
+@pytest.fixture(
+    scope="module", params=[(how, engine) for how in ("own", "genuine") for engine in render.ENGINES], ids="-".join
+)
+def model(request: pytest.FixtureRequest) -> Model:
+    how, engine = request.param
+    if how == "own":
+        return render.own_model(engine)
+    if not render.has_plugin():
+        pytest.skip("no `docker compose` plugin on this machine")
+    return render.genuine_model(engine)
+
+
+@pytest.mark.parametrize("rule", BY_NAME)
+def test_rule_holds_for_every_service(model: Model, rule: str) -> None:
+    assert set(model["services"]) == set(SERVICES)
+    only = Policy(rules=(BY_NAME[rule],))
+    left = waive(judge(model, only), [waiver for waiver in WAIVERS if waiver.rule == rule], date.today())
+    assert [str(finding) for finding in left] == []
+
+
+def setting(key: str, value: Any, service: str = "rag") -> Callable[[Model], None]:
+    """Give a service a value."""
+
+    def change(model: Model) -> None:
+        model["services"][service][key] = value
+
+    return change
+
+
+def adding(key: str, value: Any, service: str = "gateway") -> Callable[[Model], None]:
+    """Add an item to a service's list."""
+
+    def change(model: Model) -> None:
+        model["services"][service].setdefault(key, []).append(value)
+
+    return change
+
+
+def mounting(**mount: Any) -> Callable[[Model], None]:
+    return adding("volumes", {"type": "bind", "target": "/x", "read_only": True, "bind": {}} | mount)
+
+
+def publishing(**port: Any) -> Callable[[Model], None]:
+    return setting("ports", [{"target": 8080, "published": "8080", "host_ip": "127.0.0.1"} | port], "gateway")
+
+
+def of_stack(kind: str, name: str, value: Any) -> Callable[[Model], None]:
+    def change(model: Model) -> None:
+        model[kind][name] = value
+
+    return change
+
+
+FAILING: dict[str, list[Callable[[Model], None]]] = {
+    "user": [setting("user", None), setting("user", "0:0"), setting("user", "root"), setting("user", "10001:0")],
+    "root-filesystem": [setting("read_only", None), setting("read_only", False)],
+    "capabilities": [setting("cap_drop", []), setting("cap_drop", ["NET_RAW"])],
+    "added-capabilities": [setting("cap_add", ["SYS_ADMIN"])],
+    "new-privileges": [setting("security_opt", []), setting("security_opt", ["no-new-privileges:false"])],
+    "profiles": [adding("security_opt", "seccomp:unconfined"), adding("security_opt", "label=disable")],
+    "privileged": [setting("privileged", True)],
+    "host-network": [setting("network_mode", "host"), setting("network_mode", "container:x")],
+    "cpus": [setting("cpus", None)],
+    "cpu-shares": [setting("cpu_shares", None)],
+    "restart": [setting("restart", "always"), setting("restart", "on-failure"), setting("restart", None)],
+    "pid-namespace": [setting("pid", "host")],
+    "ipc-namespace": [setting("ipc", "host"), setting("ipc", None)],
+    "devices": [setting("devices", [{"source": "/dev/dri"}])],
+    "gpus": [setting("gpus", "all")],
+    "reserved-devices": [setting("deploy", {"resources": {"reservations": {"devices": [{"driver": "nvidia"}]}}})],
+    "uts-namespace": [setting("uts", "host")],
+    "cgroup": [setting("cgroup", "host")],
+    "cgroup-parent": [setting("cgroup_parent", "/")],
+    "health": [setting("healthcheck", None), setting("healthcheck", {"disable": True})],
+    "health-start": [setting("healthcheck", {"test": ["CMD", "true"]})],
+    "image": [setting("image", "citadelle/rag:1"), setting("image", "citadelle/rag@sha256:" + "0" * 64)],
+    "pull": [setting("pull_policy", "missing"), setting("pull_policy", None)],
+    "build": [setting("build", {"context": "."})],
+    "pids": [setting("pids_limit", None), setting("pids_limit", 0)],
+    "user-namespace": [setting("userns_mode", "host")],
+    "logging": [setting("logging", {"driver": "syslog"}), setting("logging", None)],
+    "container-name": [setting("container_name", "rag")],
+    "groups": [setting("group_add", ["0"])],
+    "memory": [setting("mem_limit", None), setting("memswap_limit", None), setting("memswap_limit", "-1")],
+    "core-files": [setting("ulimits", {}), setting("ulimits", {"core": {"soft": 0, "hard": 1}})],
+    "ports": [
+        setting("ports", [{"target": 8080, "published": "8080", "host_ip": "127.0.0.1"}], "engine"),
+        publishing(host_ip=None), publishing(host_ip="0.0.0.0"), publishing(host_ip="::"), publishing(target=22),
+        publishing(published="443"), publishing(published="8080-8090"), publishing(published=None),
+    ],
+    "networks": [
+        setting("networks", {"engine": None}), setting("networks", {"edge": None}, "engine"), setting("network_mode", None),
+        of_stack("services", "other", {"networks": {"engine": None}}),
+    ],
+    "keys": [setting("use_api_socket", True), setting("provider", {"type": "x"}), setting("post_start", [{"privileged": True}])],
+    "egress": [
+        of_stack("networks", "engine", {"internal": False}), of_stack("networks", "default", None),
+        of_stack("networks", "edge", {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "true"}}),
+        of_stack("networks", "engine", {"internal": True, "external": True}),
+        of_stack("networks", "engine", {"internal": True, "driver": "macvlan"}),
+    ],
+    "mounts": [
+        mounting(source="/srv/x", read_only=False), mounting(source="/etc"), mounting(source="/proc/1"), mounting(source="/"),
+        mounting(source="/srv/x", bind={"propagation": "rshared"}), mounting(source="/srv/x", bind={"create_host_path": True}),
+    ],
+    "docker-socket": [mounting(source=f"/{name}") for name in ("var/run/docker.sock", "run", "run/containerd/containerd.sock")],
+    "volumes": [
+        of_stack("volumes", "data", {}), of_stack("volumes", "data", None),
+        of_stack("volumes", "data", {"driver_opts": {"type": "tmpfs", "o": "size=1m,nosuid,nodev"}}),
+    ],
+    "tmpfs": [adding("tmpfs", "/x"), adding("tmpfs", "/x:noexec,nosuid,nodev"), adding("volumes", {"type": "tmpfs", "target": "/x"})],
+    "environment": [setting("environment", {name: "x"}) for name in ("API_KEY", "db_password", "HF_TOKEN", "SIGNING_KEY")],
+}  # fmt: skip
+
+
+def test_every_rule_has_a_failing_example() -> None:
+    assert set(FAILING) == set(BY_NAME)
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"), [(rule, change) for rule, changes in FAILING.items() for change in changes]
+)
+def test_rule_fails(rule: str, change: Callable[[Model], None]) -> None:
+    broken = copy.deepcopy(render.own_model("ollama"))
+    change(broken)
+    assert rule in {finding.rule for finding in judge(broken, POLICY)}
+
+
+def test_every_item_of_cis_section_5_is_placed() -> None:
+    covered = {cis for rule in POLICY.rules for cis in rule.cis if cis.startswith("5.")}
+    assert covered | set(POLICY.elsewhere) == CIS_SECTION_5
+    assert covered & set(POLICY.elsewhere) == set()
+
+
+def test_an_empty_model_does_not_pass() -> None:
+    assert judge({}, POLICY) != []
+    assert judge({"services": {}}, POLICY) != []
+
+
+FOUND = [Finding("user", "rag", "x")]
+TODAY = date(2026, 12, 1)
+
+
+def waiver(**changes: Any) -> Waiver:
+    return Waiver.model_validate(
+        {"rule": "user", "service": "rag", "reason": "the image needs it until 2.0", "expires": TODAY} | changes
+    )
+
+
+def test_a_waiver_excuses_until_its_last_day() -> None:
+    assert waive(FOUND, [waiver()], TODAY) == []
+    late = waive(FOUND, [waiver()], TODAY + timedelta(days=1))
+    assert FOUND[0] in late
+    assert "expired" in late[-1].problem
+
+
+@pytest.mark.parametrize("other", [{"service": "gateway"}, {"rule": "image"}])
+def test_a_waiver_excuses_its_own_rule_and_service_only(other: dict[str, str]) -> None:
+    left = waive(FOUND, [waiver(**other)], TODAY)
+    assert FOUND[0] in left
+    assert left[-1].problem == "waiver excuses nothing"
+
+
+def test_waivers_name_rules_that_exist() -> None:
+    assert {entry.rule for entry in WAIVERS} <= set(BY_NAME)
+
+
+@pytest.mark.parametrize("wrong", [{"reason": ""}, {"expires": None}, {"more": 1}])
+def test_a_waiver_needs_reason_and_expiry(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        waiver(**wrong)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{id: a, title: t}",
+        "{id: a, title: t, path: user}",
+        "{id: a, title: t, path: user, equals: x, present: true}",
+        "{id: a, title: t, check: nothing}",
+        "{id: a, title: t, path: user, equls: x}",
+        "{id: a, title: t, path: user, present: true, check: memory}",
+    ],
+)
+def test_a_rule_that_checks_nothing_is_refused(rule: str) -> None:
+    with pytest.raises(ValidationError):
+        Policy.model_validate({"rules": [yaml.safe_load(rule)]})
