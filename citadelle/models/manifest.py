@@ -11,11 +11,9 @@ HOST, NAMESPACE, TAG = "registry.ollama.ai", "library", "latest"
 
 def canonical_name(name: str) -> str:
     """`mistral` -> `registry.ollama.ai/library/mistral:latest`; raises `verify.Refused` for what is no model name."""
-    head, _, last = name.rpartition("/")
+    *folders, last = name.split("/")
     model, _, tag = last.partition(":")
-    folders = head.split("/") if head else []
-    host, namespace = [HOST, NAMESPACE][: 2 - len(folders)] + folders if len(folders) <= 2 else ("", "")
-    full = f"{host}/{namespace}/{model}:{tag or TAG}"
+    full = "/".join([*[HOST, NAMESPACE][: max(0, 2 - len(folders))], *folders, f"{model}:{tag or TAG}"])
     if not verify.NAME.fullmatch(full):
         raise verify.Refused(f"not a model name: {name!r}")
     return full

@@ -92,6 +92,7 @@ TEXTS = {
     "changed": "model file changed while it was read",
     "unreadable": "model file cannot be read",
     "lock": "the lock is refused",
+    "stale": "model files, lock or mount changed since the last verification",
 }
 
 
@@ -152,7 +153,7 @@ def _list(value: Any) -> list[Any]:
 
 def _entry(value: Any, media_types: set[str]) -> Entry:
     media_type, digest, size = _keys(value, "mediaType", "digest", "size")
-    if media_type not in media_types:
+    if not isinstance(media_type, str) or media_type not in media_types:
         raise Refused(f"unknown media type: {media_type!r}")
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise Refused(f"not a sha256 digest: {digest!r}")
@@ -342,7 +343,8 @@ def _check_content(file: int, path: str, wanted: Expected) -> Iterator[Finding]:
 
 def check_config(raw: bytes) -> None:
     """Refused for a config blob that sends prompts to another host, or that two parsers could read differently."""
-    remote = sorted(key for key in strict_json(raw) if key.casefold() in {"remote_host", "remote_model"})
+    body = raw[:-1] if raw.endswith(b"\n") else raw  # some genuine configs end with a newline
+    remote = sorted(key for key in strict_json(body) if key.casefold() in {"remote_host", "remote_model"})
     if remote:
         raise Refused(f"a remote model: {', '.join(remote)}")
 
@@ -458,7 +460,10 @@ def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
     except (Refused, UnicodeDecodeError) as error:
         finding = Finding("lock", options.lock, str(error))
     except OSError as error:
-        finding = Finding("unreadable", str(error.filename), str(error.strerror))
+        absent = isinstance(error, FileNotFoundError) and error.filename == options.store
+        finding = (
+            Finding("missing", ".", "") if absent else Finding("unreadable", str(error.filename), str(error.strerror))
+        )
     return root, Report([finding], [], 0, 1e-6, 0.0, digest)
 
 
@@ -475,18 +480,25 @@ def _write_verdict(path: str, verdict: dict[str, Any]) -> None:
 
 def _bind(options: argparse.Namespace) -> dict[str, Any]:
     os.makedirs(options.target, mode=0o755, exist_ok=True)
-    root, report = _verify_paths(options)
-    findings = report.findings
+    served = False
     try:
-        if not findings:
-            bind(root, options.target)
-    except (OSError, subprocess.CalledProcessError) as error:
-        findings.append(Finding("unreadable", options.target, str(error)))
-    if findings:
-        release(options.target)
+        root, report = _verify_paths(options)
+        if not report.findings:
+            served = _try_bind(root, options.target, report)
+    finally:
+        if not served:  # whatever went wrong, also an error in this very program
+            release(options.target)
     verdict = {**report.as_dict(), "boot": _boot(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     _write_verdict(options.verdict, {**verdict, "fingerprint": fingerprint(root) if root >= 0 else ""})
     return verdict
+
+
+def _try_bind(root: int, target: str, report: Report) -> bool:
+    try:
+        bind(root, target)
+    except (OSError, subprocess.CalledProcessError) as error:
+        report.findings.append(Finding("unreadable", target, str(error)))
+    return not report.findings
 
 
 def _release(options: argparse.Namespace) -> dict[str, Any]:
@@ -504,10 +516,11 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
         models = [model.name for model in select(read_lock(_read(options.lock)), _selected(options.select))]
         root = os.open(options.store, OPEN | os.O_DIRECTORY)
     except (OSError, ValueError) as error:
-        return {"ok": False, "findings": [Finding("unreadable", options.verdict, str(error))._asdict()]}
+        return {"ok": False, "findings": [Finding("stale", options.store, str(error))._asdict()]}
     same = (verdict.get("boot"), verdict["lock"], verdict["models"]) == (_boot(), digest, models)
-    still = same and verdict["fingerprint"] == fingerprint(root) and bound(root, options.target)
-    return {**verdict, "ok": verdict["ok"] and still}
+    if verdict["ok"] and not (same and verdict["fingerprint"] == fingerprint(root) and bound(root, options.target)):
+        return {**verdict, "ok": False, "findings": [Finding("stale", options.store, "")._asdict()]}
+    return verdict
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:

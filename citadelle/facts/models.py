@@ -1,0 +1,87 @@
+"""The model files of a host as its own verifier sees them; see `citadelle/models/verify.py` for the reports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from citadelle.facts.base import Fact
+from citadelle.models.verify import Finding
+
+STATE = "/var/lib/citadelle"
+PLACED = f"{STATE}/models.placed"
+UNIT = "citadelle-models.service"
+VERIFIER = "/usr/local/lib/citadelle/verify.py"
+RUN = f"python3 -I -B {VERIFIER}"
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """A host's store: `lock` is the digest of the lock it was judged by ("" where no verifier answered), `models` the
+    canonical names judged, `free` the bytes free beside it, `placed` the paths that earlier runs laid there."""
+
+    lock: str = ""
+    models: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    free: int | None = None
+    placed: frozenset[str] = frozenset()
+
+
+class ModelStore(Fact[StoreState]):
+    """Every file of the store hashed and judged: one round trip, about 0.6 s of processor time per GB."""
+
+    default = StoreState
+
+    def command(self) -> str:
+        # The verifier's exit status is in its report; a host without it is a host without models.
+        return (
+            f"{{ {RUN} check --json 2>/dev/null || true; }};"
+            " stat --file-system --format='free %a %S' /var/lib;"
+            f" if test -f {PLACED}; then cat {PLACED}; fi"
+        )
+
+    def parse(self, output: list[str]) -> StoreState:
+        lines = [line for line in output if line]
+        report: dict[str, Any] = json.loads(lines.pop(0)) if lines and lines[0].startswith("{") else {}
+        free = [int(blocks) * int(size) for word, blocks, size in map(str.split, lines[:1]) if word == "free"]
+        return StoreState(
+            lock=report.get("lock", ""),
+            models=report.get("models", []),
+            findings=[Finding(**finding) for finding in report.get("findings", [])],
+            free=free[0] if free else None,
+            placed=frozenset(lines[1:]),
+        )
+
+
+@dataclass(frozen=True)
+class ServedState:
+    """`holds`: a verification of this boot still holds and its store is bound; `lock` and `models` are what it judged.
+    `unit_runs`: its unit is active, starts at boot, and is the file on disk."""
+
+    holds: bool = False
+    lock: str = ""
+    models: list[str] = field(default_factory=list)
+    unit_runs: bool = False
+
+
+class ModelsServed(Fact[ServedState]):
+    """Whether the verified store is bound at the engine's path: no file is hashed for this answer."""
+
+    default = ServedState
+
+    def command(self) -> str:
+        return (
+            f"{{ {RUN} status --json 2>/dev/null || true; }};"
+            f" systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload {UNIT} 2>/dev/null || true"
+        )
+
+    def parse(self, output: list[str]) -> ServedState:
+        lines = [line for line in output if line]
+        report: dict[str, Any] = json.loads(lines.pop(0)) if lines and lines[0].startswith("{") else {}
+        return ServedState(
+            holds=report.get("ok", False),
+            lock=report.get("lock", ""),
+            models=report.get("models", []),
+            unit_runs={"ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no"} <= set(lines),
+        )

@@ -1,0 +1,40 @@
+"""The model files: locked, verified on the controller, verified on the host, bound read-only for the engine."""
+
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api.deploy import deploy
+
+from citadelle.models import verify
+from citadelle.models.lock import LockedModel, ModelsLock
+from citadelle.models.source import checked_models
+from citadelle.operations import files, models
+from roles.model_files.settings import ModelFilesSettings
+
+FILES = Path(__file__).parent / "files"
+VERIFIER = "/usr/local/lib/citadelle/verify.py"
+
+
+def verifier_files(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.File]:
+    """What a host needs to judge its own store: the verifier, its unit, the whole lock, the names wanted there."""
+    names = "".join(f"{model.name}\n" for model in wanted)
+    return [
+        files.File(VERIFIER, Path(verify.__file__).read_bytes(), mode="755"),
+        files.File(verify.LOCK, lock.canonical()),
+        files.File(verify.SELECTION, names.encode()),
+        *files.role_files(FILES),
+    ]
+
+
+@deploy("Model files")
+def model_files() -> None:
+    """The controller's files are judged first: nothing on a host changes for a store that is not its lock."""
+    settings = ModelFilesSettings.from_host(host)
+    store = settings.models_store.expanduser()
+    lock, wanted = checked_models(host.name, store, settings.models_lock, settings.models)
+    files.present(
+        name="Place the model verifier, its unit and the lock",
+        files=verifier_files(lock, wanted),
+    )
+    models.store(name="Bring the locked model files onto the host", source=str(store), lock=lock, wanted=wanted)
+    models.served(name="Verify the model files and bind them for the engine", lock=lock, wanted=wanted)

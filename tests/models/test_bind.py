@@ -1,0 +1,144 @@
+"""The program itself, as hosts run it, with real mounts in a mount namespace of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from citadelle.models import verify
+from tests.models.conftest import Store
+
+pytestmark = pytest.mark.usefixtures("as_root")
+
+# One namespace for a whole scenario: the script's lines run in it one after the other.
+PRELUDE = """
+set -u
+verify() { "$PYTHON" -I -B "$PROGRAM" "$@" --store "$D/store" --lock "$D/lock.json" --select "$D/select" --target "$D/run/models" \
+  --verdict "$D/run/models.json"; }
+blob="$D/store/blobs/$BLOB"
+flip() { printf X | dd of="$blob" bs=1 seek=100 conv=notrunc status=none; }
+ls_target() { ls "$D/run/models" 2>/dev/null | tr '\\n' ' '; echo; }
+"""
+
+
+def scenario(store: Store, script: str, *, select: str | None = None) -> list[str]:
+    folder = store.path.parent
+    (folder / "lock.json").write_text(json.dumps(store.lock) + "\n")
+    if select is not None:
+        (folder / "select").write_text(select)
+    env = {
+        **os.environ,
+        "D": str(folder),
+        "PROGRAM": verify.__file__,
+        "PYTHON": sys.executable,
+        "BLOB": store.blob().name,
+    }
+    # The folder is a mount of its own there: an unprivileged sandbox that forbids mounting fails here, loudly.
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRELUDE + script],
+        capture_output=True, text=True, check=False, env=env, timeout=60,
+    )  # fmt: skip
+    return (done.stdout + done.stderr).splitlines()
+
+
+def test_good_store_is_bound_read_only_and_again(store: Store) -> None:
+    lines = scenario(
+        store,
+        """
+        verify bind; echo $?; ls_target
+        verify bind; echo $?; grep -c "$D/run/models " /proc/self/mountinfo
+        touch "$D/run/models/x" 2>&1 | grep -c 'Read-only'
+        grep "$D/run/models " /proc/self/mountinfo | cut -d' ' -f6
+        verify status; echo $?
+        verify release; echo $?; ls_target; verify release; echo $?
+        """,
+    )
+    options = lines.pop(5)
+    assert lines == ["0", "blobs manifests ", "0", "1", "1", "0", "0", "", "0"]
+    assert {"ro", "nosuid", "nodev", "noexec"} <= set(options.split(","))
+
+
+def test_flipped_byte_empties_the_engines_path(store: Store) -> None:
+    lines = scenario(store, "verify bind; ls_target; flip; verify bind; echo $?; ls_target; verify status; echo $?")
+    what = f"{os.uname().nodename}: model file does not match its lock: blobs/{store.blob().name} (content is sha256:"
+    assert [line for line in lines if not line.startswith(what)] == ["blobs manifests ", "1", "", "1"]
+    verdict = json.loads((store.path.parent / "run/models.json").read_text())
+    assert (verdict["ok"], [finding["code"] for finding in verdict["findings"]]) == (False, ["digest"])
+
+
+def test_put_back_it_is_served_again(store: Store) -> None:
+    lines = scenario(
+        store,
+        'cp "$blob" "$D/kept"; flip; verify bind 2>/dev/null; ls_target; cp "$D/kept" "$blob"; verify bind; echo $?; ls_target',
+    )
+    assert lines == ["", "0", "blobs manifests "]
+
+
+def test_error_inside_the_verifier_empties_the_path_too(store: Store) -> None:
+    lines = scenario(
+        store, 'verify bind; rm "$D/lock.json"; mkdir "$D/lock.json"; verify bind 2>/dev/null; echo $?; ls_target'
+    )
+    assert lines == ["1", ""]
+
+
+def test_what_lay_on_the_target_before_is_replaced(store: Store) -> None:
+    lines = scenario(
+        store,
+        """
+        mkdir -p "$D/run/models" "$D/evil/blobs"; mount --bind "$D/evil" "$D/run/models"; mount --bind "$D/evil" "$D/run/models"
+        verify bind; echo $?; ls_target; grep -c "$D/run/models " /proc/self/mountinfo
+        """,
+    )
+    assert lines == ["0", "blobs manifests ", "1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "touch -d 2020-01-01 $blob",
+        "mv $blob $blob.x; mv $blob.x $blob",
+        "verify release",
+        "umount $D/run/models",
+        "echo >>$D/lock.json",
+    ],
+)
+def test_status_sees_a_change_without_hashing(store: Store, change: str) -> None:
+    lines = scenario(store, f"verify bind; verify status; echo $?; {change}; verify status 2>/dev/null; echo $?")
+    assert lines == ["0", "1"]
+
+
+def test_selection_is_what_is_served(store: Store) -> None:
+    names = [model["name"] for model in store.lock["models"]]
+    assert scenario(store, "verify bind; echo $?; ls_target", select="\n".join(names)) == ["0", "blobs manifests "]
+    assert scenario(store, "verify bind 2>/dev/null; echo $?; ls_target", select=names[0]) == ["1", ""]
+
+
+def test_absent_store_and_lock_are_told(store: Store) -> None:
+    host = os.uname().nodename
+    assert scenario(store, 'mv "$D/store" "$D/away"; verify check; echo $?') == [
+        "1",
+        f"{host}: model file is missing: .",
+    ]
+    lines = scenario(store, 'rm "$D/lock.json"; verify check; echo $?')
+    assert lines[0] == "1"
+    assert lines[1].endswith("/lock.json (No such file or directory)")
+
+
+def test_report(store: Store) -> None:
+    report = json.loads(scenario(store, "verify check --json")[0])
+    assert report["ok"]
+    assert report["bytes"] == sum(path.stat().st_size for path in store.path.rglob("*") if path.is_file())
+    assert report["models"] == [model["name"] for model in store.lock["models"]]
+    assert {"seconds", "cpu_seconds", "rate", "lock"} <= set(report)
+
+
+def test_runs_on_the_oldest_supported_python() -> None:
+    """Syntax of 3.9: hosts run it with what their distribution brings."""
+    import ast
+
+    ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 9))
