@@ -52,8 +52,13 @@ def parse(body: bytes, model: str, policy: Policy) -> Chat:
 
 
 def defuse(text: str, policy: Policy) -> str:
-    """Break every control token with a space after its first character, so that it is read as text."""
-    return policy.control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+    """Break every control token with a space after its first character, so that it is read as text.
+
+    Repeated, since a token may hold another one. It ends: each round breaks a bracket for good.
+    """
+    while policy.control.search(text):
+        text = policy.control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+    return text
 
 
 def _known_fields(request: dict[str, Any], policy: Policy) -> None:
@@ -105,7 +110,9 @@ def _is_text_part(part: Any) -> bool:
 def _options(request: dict[str, Any], policy: Policy, stream: bool) -> dict[str, Any]:
     if request.get("max_tokens") is None:
         request["max_tokens"] = request.get("max_completion_tokens")
-    options: dict[str, Any] = {name: _clamp(name, request.get(name), limit) for name, limit in policy.fields.forward.items()}
+    options: dict[str, Any] = {
+        name: _clamp(name, request.get(name), limit) for name, limit in policy.fields.forward.items()
+    }
     options["stop"] = _stop(request.get("stop"))
     options["stream_options"] = _stream_options(request.get("stream_options")) if stream else None
     return {name: value for name, value in options.items() if value is not None}

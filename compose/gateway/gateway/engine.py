@@ -37,12 +37,14 @@ class Engine:
 
     @asynccontextmanager
     async def chat(self, body: bytes, content_type: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The engine's answer to a chat request, of the content type asked for. Raise Refusal (400, 502, 503)."""
+        """The engine's answer to a chat request, of the content type asked for. Raise Refusal (400, 502, 503, 504)."""
         headers = {"Content-Type": "application/json", "Accept": content_type}
         try:
             response = await self._session.post(
                 f"{self._url}/v1/chat/completions", data=body, headers=headers, allow_redirects=False
             )
+        except aiohttp.SocketTimeoutError:
+            raise Refusal(504, "engine_timeout", "The engine took too long.") from None
         except FAILURES:
             raise engine_unavailable() from None
         try:

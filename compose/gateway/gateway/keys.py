@@ -42,9 +42,12 @@ class KeyRing:
     def holder(self, authorization: bytes | None) -> str | None:
         """The id behind an Authorization header, or None. Compares with every key, in constant time."""
         self._refresh()
-        offered = _digest(authorization)
+        token = _token(authorization or b"")
+        if not token:
+            return None
+        offered = hashlib.sha256(token).digest()
         matches = [name for name, digest in self._keys if hmac.compare_digest(digest, offered)]
-        return matches[0] if matches and authorization else None
+        return matches[0] if matches else None
 
     def _refresh(self) -> None:
         stamp = _stamp(self._path)
@@ -75,7 +78,6 @@ def _load(path: Path) -> tuple[tuple[str, bytes], ...]:
     return tuple((key.id, bytes.fromhex(key.sha256)) for key in keys)
 
 
-def _digest(authorization: bytes | None) -> bytes:
-    value = authorization or b""
-    token = value[len(_SCHEME) :] if value[: len(_SCHEME)].lower() == _SCHEME else b""
-    return hashlib.sha256(token.strip(b" ")).digest() if token else bytes(32)
+def _token(authorization: bytes) -> bytes:
+    scheme, token = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :]
+    return token.strip(b" ") if scheme.lower() == _SCHEME else b""
