@@ -79,11 +79,22 @@ def test_put_back_it_is_served_again(store: Store) -> None:
     assert lines == ["", "0", "blobs manifests "]
 
 
-def test_error_inside_the_verifier_empties_the_path_too(store: Store) -> None:
+def test_unreadable_lock_empties_the_path(store: Store) -> None:
     lines = scenario(
         store, 'verify bind; rm "$D/lock.json"; mkdir "$D/lock.json"; verify bind 2>/dev/null; echo $?; ls_target'
     )
     assert lines == ["1", ""]
+
+
+def test_error_inside_the_verifier_empties_the_path_too(store: Store) -> None:
+    lines = scenario(
+        store,
+        """
+        verify bind; ls_target; sed 's/^def check_file(.*/&\\n    raise RuntimeError(path)/' "$PROGRAM" >"$D/broken.py"
+        PROGRAM="$D/broken.py"; verify bind 2>&1 | grep -c '^RuntimeError'; ls_target
+        """,
+    )
+    assert lines == ["blobs manifests ", "1", ""]
 
 
 def test_what_lay_on_the_target_before_is_replaced(store: Store) -> None:
