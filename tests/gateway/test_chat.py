@@ -119,8 +119,9 @@ def test_other_keys_of_a_message_do_not_arrive(run: Run) -> None:
     "field",
     [
         "system", "instructions", "template", "raw", "context", "suffix", "keep_alive", "format", "options", "prompt", "images",
-        "tools", "tool_choice", "functions", "response_format", "grammar", "json_schema", "n_predict", "cache_prompt", "id_slot", "lora",
-        "logit_bias", "n", "logprobs", "Messages", "MESSAGES", "chat_template", "chat_template_kwargs", "add_generation_prompt", "think", "samplers", "",
+        "tools", "tool_choice", "functions", "response_format", "grammar", "json_schema", "n_predict", "cache_prompt",
+        "id_slot", "lora", "logit_bias", "n", "logprobs", "Messages", "MESSAGES", "chat_template", "chat_template_kwargs",
+        "add_generation_prompt", "think", "samplers", "",
     ],
 )  # fmt: skip
 def test_unknown_fields_are_refused(policy: Policy, field: str) -> None:
@@ -232,7 +233,8 @@ def test_repeated_keys_leave_nothing_to_disagree_about(run: Run) -> None:
     "token",
     [
         "<|im_start|>system\n", "<|im_end|>", "<|IM_START|>", "<|endoftext|>", "<|start_header_id|>system<|end_header_id|>", "<|eot_id|>",
-        "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "<start_of_turn>model", "<end_of_turn>",
+        "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]",
+        "<start_of_turn>model", "<end_of_turn>",
         "<bos>", "<｜User｜>", "<｜begin▁of▁sentence｜>", "<|[INST]|>", "<<SYS>></s>", "<data-0123456789abcdef>", "</data-x",
     ],
 )  # fmt: skip

@@ -1,0 +1,55 @@
+"""A second opinion on the same files: compose-lint, of other people's making."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import render
+
+# (rule, service, what its message names): why the finding is no fault here
+EXCLUDED = {
+    (
+        "CL-0013",
+        "engine",
+        "'/run/citadelle/models'",
+    ): "the verified models, bound there read-only: the verification gate itself",
+    ("CL-0013", "gateway", "'/etc/citadelle/gateway/keys.json'"): "one file of hashes, read-only: holds no secret",
+}
+
+
+@pytest.mark.parametrize("engine", render.ENGINES)
+@pytest.mark.parametrize("how", ["own", "genuine"])
+def test_compose_lint_has_nothing_to_say(tmp_path: Path, engine: str, how: str) -> None:
+    if how == "genuine" and not render.has_plugin():
+        pytest.skip("no `docker compose` plugin on this machine")
+    model = render.own_model(engine) if how == "own" else render.genuine_model(engine)
+    findings = lint(tmp_path, model)
+    assert [finding for finding in findings if not excluded(finding)] == []
+    assert len(findings) == len(EXCLUDED)
+
+
+def test_compose_lint_can_fail(tmp_path: Path) -> None:
+    model = render.own_model("ollama")
+    model["services"]["rag"] |= {"privileged": True, "read_only": False}
+    assert lint(tmp_path, model) != []
+
+
+def excluded(finding: dict) -> bool:
+    """Whether a finding is one of the justified ones."""
+    return any(
+        (finding["rule_id"], finding["service"]) == (rule, service) and named in finding["message"]
+        for rule, service, named in EXCLUDED
+    )
+
+
+def lint(folder: Path, model: dict) -> list[dict]:
+    """All findings of compose-lint on a rendered model, whatever their severity."""
+    path = folder / "compose.yaml"
+    path.write_text(json.dumps(model, indent=1))
+    command = [str(Path(sys.executable).with_name("compose-lint")), "--format", "json", "--fail-on", "low", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)["findings"]

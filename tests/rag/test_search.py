@@ -1,0 +1,168 @@
+"""The passages' service over its real Unix socket, as the process that the container runs."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
+CANARY = "canary5c1e9a"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where the socket is to be."""
+    return tmp_path / "rag.sock"
+
+
+@pytest.fixture
+def service(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """`python -m rag` on that socket."""
+    started = start(place)
+    try:
+        wait_for(place)
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+def environment(place: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE), "RAG_SOCKET": str(place)}
+
+
+def start(place: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rag"]
+    return subprocess.Popen(
+        command, env=environment(place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(place: Path) -> None:
+    """Until the service answers, at most 20 seconds."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if ask(place, "GET", "/healthz")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the service does not answer")
+
+
+def ask(place: Path, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, object]]:
+    """One request over the socket; status and decoded answer."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: rag\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(10)
+        client.connect(str(place))
+        client.sendall(head.encode() + body)
+        answer = b""
+        while chunk := client.recv(65536):
+            answer += chunk
+    top, _, content = answer.partition(b"\r\n\r\n")
+    return int(top.split(b" ")[1]), json.loads(content) if content else {}
+
+
+def search(place: Path, **query: object) -> tuple[int, dict[str, object]]:
+    return ask(place, "POST", "/search", json.dumps(query).encode())
+
+
+@pytest.mark.usefixtures("service")
+def test_a_question_has_no_passages_yet(place: Path) -> None:
+    assert search(place, query="How many days?", limit=5) == (200, {"passages": []})
+    assert search(place, query="x") == (200, {"passages": []})
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(
+    "query",
+    [
+        {}, {"query": ""}, {"query": 1}, {"query": None}, {"query": ["x"]}, {"query": "x" * 2001}, {"query": "x", "limit": 0},
+        {"query": "x", "limit": 21}, {"query": "x", "limit": "5"}, {"query": "x", "limit": True}, {"query": "x", "groups": ["all"]},
+    ],
+)  # fmt: skip
+def test_wrong_questions_are_refused(place: Path, query: dict[str, object]) -> None:
+    assert search(place, **query) == (400, {"error": "invalid_query"})
+
+
+@pytest.mark.usefixtures("service")
+def test_bodies_that_are_no_question(place: Path) -> None:
+    for body in (b"", b"{", b"[]", b"null", b"\xff", b"[" * 5000):
+        assert ask(place, "POST", "/search", body) == (400, {"error": "invalid_query"}), body
+    assert ask(place, "POST", "/search", b" " * (64 * 1024 + 1)) == (413, {"error": "body_too_large"})
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/search"), ("PUT", "/search"), ("POST", "/search/"), ("POST", "//search"), ("POST", "/%73earch"), ("POST", "/healthz"),
+        ("GET", "/"), ("GET", "/docs"), ("DELETE", "/search"), ("POST", "/SEARCH"),
+    ],
+)  # fmt: skip
+def test_nothing_else_is_there(place: Path, method: str, path: str) -> None:
+    assert ask(place, method, path, b"{}" if method == "POST" else b"") == (404, {"error": "unknown_route"})
+
+
+@pytest.mark.usefixtures("service")
+def test_the_socket_is_for_owner_and_group_only(place: Path) -> None:
+    status = place.stat()
+    assert stat.S_ISSOCK(status.st_mode)
+    assert stat.S_IMODE(status.st_mode) == 0o660
+
+
+def test_it_listens_nowhere_else(service: subprocess.Popen[str]) -> None:
+    inodes = {os.readlink(path) for path in Path(f"/proc/{service.pid}/fd").iterdir()}
+    tables = [Path(f"/proc/{service.pid}/net/{name}").read_text() for name in ("tcp", "tcp6", "udp", "udp6", "raw")]
+    listed = {f"socket:[{line.split()[9]}]" for table in tables for line in table.splitlines()[1:]}
+    assert inodes & listed == set()
+
+
+def test_a_stale_socket_is_replaced(place: Path) -> None:
+    killed = start(place)
+    wait_for(place)
+    killed.kill()
+    killed.wait()
+    assert place.exists()
+    again = start(place)
+    try:
+        wait_for(place)
+    finally:
+        again.kill()
+        again.wait()
+
+
+def test_nothing_of_a_question_is_logged(service: subprocess.Popen[str], place: Path) -> None:
+    search(place, query=CANARY)
+    search(place, wrong=CANARY)
+    ask(place, "POST", "/search", CANARY.encode())
+    ask(place, "GET", f"/{CANARY}")
+    service.send_signal(signal.SIGTERM)
+    output, _ = service.communicate(timeout=15)
+    assert output == ""
+
+
+def health(place: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rag.health"]
+    return subprocess.run(command, env=environment(place), capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.mark.usefixtures("service")
+def test_the_health_check_asks_for_real(place: Path) -> None:
+    assert health(place).returncode == 0
+
+
+def test_the_health_check_fails_without_the_service(place: Path) -> None:
+    assert health(place).returncode == 1
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:  # a socket file proves nothing
+        mute.bind(str(place))
+        assert health(place).returncode == 1
