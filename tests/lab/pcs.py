@@ -1,0 +1,208 @@
+"""Lab PCs: privileged containers with systemd as PID 1 and sshd, each at its own address on the lab's bridge.
+
+For tests and benchmarks: `start_pc`, `remove_pc`, `reboot_pc`, `exec_in_pc`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.lab import debian, state
+from tests.lab.commands import LABEL, LabError, Log, output, run
+from tests.lab.state import Kind, Pc
+
+NETWORK = "citadelle-lab"
+SUBNET = "10.213.0.0/24"
+IMAGE = "citadelle-lab/pc"
+SPEC = "org.citadelle.lab.spec"
+DOUBLE = "/opt/windows-double"
+FORCED = "Match User operator\n    ForceCommand /opt/windows-double/shell\n"
+
+
+def start_pc(name: str, kind: Kind, address: str, *, powershell: Path | None = None, log: Log | None = None) -> Pc:
+    """Have this PC up and reachable: made, started or left as it is.
+
+    `powershell`: folder of a PowerShell engine on this machine, for kind "windows". Raises `LabError`.
+    """
+    pc, log = Pc(name, kind, address), log or state.log(f"pc-{name}")
+    spec = _spec(pc, powershell)
+    found = inspect(pc.container, "{{index .Config.Labels \"" + SPEC + "\"}} {{.State.Running}}")
+    if found is None or found.split()[0] != spec:
+        remove_pc(name, log=log)
+        _create(pc, spec, powershell, log)
+    elif found.split()[1] != "true":
+        run(["docker", "start", pc.container], log)
+    _settle(pc, log)
+    return pc
+
+
+def remove_pc(name: str, *, log: Log | None = None) -> None:
+    """Remove the PC with its volumes; its host keys are forgotten."""
+    pc = Pc(name, "linux", "")
+    log = log or state.log(f"pc-{name}")
+    address = inspect(pc.container, "{{range .NetworkSettings.Networks}}{{.IPAMConfig.IPv4Address}}{{end}}")
+    if address is not None:
+        run(["docker", "rm", "--force", "--volumes", pc.container], log)
+        state.known_hosts({address: []})
+    for volume in _volumes(pc):
+        if output(["docker", "volume", "inspect", volume]) is not None:
+            run(["docker", "volume", "rm", volume], log)
+
+
+def reboot_pc(name: str, *, log: Log | None = None) -> None:
+    """Restart the PC and wait until systemd has started everything; sessions die, data stays."""
+    pc = Pc(name, "linux", "")
+    run(["docker", "restart", "--time", "20", pc.container], log or state.log(f"pc-{name}"))
+    _wait_for_systemd(pc)
+
+
+def exec_in_pc(name: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 120) -> subprocess.CompletedProcess[bytes]:
+    """Run a command as root in the PC, past SSH and the Windows double: for reading it independently."""
+    command = ["docker", "exec", "--interactive", Pc(name, "linux", "").container, *argv]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
+
+
+def have_network(log: Log) -> None:
+    """The lab's bridge; its name on this machine is the network's name."""
+    if output(["docker", "network", "inspect", NETWORK]) is None:
+        bridge = f"com.docker.network.bridge.name={NETWORK}"
+        run(["docker", "network", "create", "--label", LABEL, "--subnet", SUBNET, "--opt", bridge, NETWORK], log)
+
+
+def inspect(container: str, template: str) -> str | None:
+    """One answer of `docker inspect`; None where there is no such container."""
+    return output(["docker", "container", "inspect", "--format", template, container])
+
+
+def _volumes(pc: Pc) -> list[str]:
+    return [f"{pc.container}-docker", f"{pc.container}-containerd"]
+
+
+def _spec(pc: Pc, powershell: Path | None) -> str:
+    """What a PC is made of: another value means another PC, made anew."""
+    image = output(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE])
+    if image is None:
+        raise LabError(f"{pc.name}: image of the lab PCs is absent: {IMAGE}", "bin/lab")
+    parts = (image, pc.kind, pc.address, state.user_key(), powershell, debian.nameservers())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _create(pc: Pc, spec: str, powershell: Path | None, log: Log) -> None:
+    docker, containerd = _volumes(pc)
+    for volume in (docker, containerd):
+        run(["docker", "volume", "create", "--label", LABEL, volume], log)
+    options = ["--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock"]
+    options += ["--network", NETWORK, "--ip", pc.address, "--hostname", pc.name, "--label", LABEL, "--label", f"{SPEC}={spec}"]
+    options += ["--volume", f"{docker}:/var/lib/docker", "--volume", f"{containerd}:/var/lib/containerd"]
+    options += _resolver()
+    if powershell:
+        options += ["--volume", f"{powershell}:/opt/powershell:ro"]
+    run(["docker", "create", "--name", pc.container, *options, IMAGE], log)
+    _copy_in(pc, _first_files(pc), log)
+    run(["docker", "start", pc.container], log)
+
+
+def _resolver() -> list[str]:
+    """Docker's own resolver lives in rules of the packet filter, which a hardened PC may flush: name the real servers."""
+    servers = debian.nameservers()
+    if not servers:
+        return []
+    file = state.STATE / "resolv.conf"
+    state.write_if_changed(file, "".join(f"nameserver {address}\n" for address in servers))
+    return ["--volume", f"{file}:/etc/resolv.conf:ro"]
+
+
+def _first_files(pc: Pc) -> list[tuple[tarfile.TarInfo, bytes]]:
+    key = state.user_key().encode() + b"\n"
+    files = [_folder("home/operator/.ssh", 0o700), _file("home/operator/.ssh/authorized_keys", key, 0o600)]
+    for info, _ in files:
+        info.uid, info.gid = 1000, 37
+    if pc.kind == "windows":
+        for name in ("C:", "var/lib/windows-double"):
+            info, data = _folder(name, 0o755)
+            info.uid, info.gid = 1000, 37
+            files.append((info, data))
+        files.append(_file("etc/ssh/sshd_config.d/windows-double.conf", FORCED.encode(), 0o644))
+    bundle = debian.ca_bundle()
+    if bundle:
+        files.append(_file("etc/ssl/certs/ca-certificates.crt", bundle.read_bytes(), 0o644))
+    return files
+
+
+def _file(name: str, data: bytes, mode: int) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = len(data), mode, int(time.time())
+    return info, data
+
+
+def _folder(name: str, mode: int) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.mtime = tarfile.DIRTYPE, mode, int(time.time())
+    return info, b""
+
+
+def _copy_in(pc: Pc, files: Sequence[tuple[tarfile.TarInfo, bytes]], log: Log) -> None:
+    """Also into a PC that is not started yet."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for info, data in files:
+            tar.addfile(info, io.BytesIO(data))
+    command = ["docker", "cp", "--archive", "-", f"{pc.container}:/"]
+    done = subprocess.run(command, input=archive.getvalue(), capture_output=True, check=False)
+    log.write(f"$ {' '.join(command)}\n{done.stderr.decode(errors='replace')}")
+    if done.returncode:
+        raise LabError(f"{pc.name}: cannot copy files into the PC: {done.stderr.decode(errors='replace').strip()}", f"less {log.path}")
+
+
+def _settle(pc: Pc, log: Log) -> None:
+    """After every start: the newest double, systemd at rest, host keys known."""
+    if pc.kind == "windows":
+        _lay_double(pc, log)
+    _wait_for_systemd(pc)
+    state.known_hosts({pc.address: _host_keys(pc)})
+
+
+def _lay_double(pc: Pc, log: Log) -> None:
+    sources = sorted(path for path in (state.CODE / "windows").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    digest = hashlib.sha256()
+    for path in sources:
+        digest.update(f"{path} {path.stat().st_mode}\n".encode() + path.read_bytes())
+    stamp = f"{digest.hexdigest()}\n".encode()
+    if exec_in_pc(pc.name, ["cat", f"{DOUBLE}/.stamp"]).stdout == stamp:
+        return
+    exec_in_pc(pc.name, ["rm", "-rf", DOUBLE])
+    folders = sorted({path.relative_to(state.CODE / "windows").parent for path in sources})
+    files = [_folder(f"{DOUBLE[1:]}/{folder}", 0o755) for folder in folders]
+    for path in sources:
+        name = f"{DOUBLE[1:]}/{path.relative_to(state.CODE / 'windows')}"
+        files.append(_file(name, path.read_bytes(), path.stat().st_mode & 0o755))
+    _copy_in(pc, [*files, _file(f"{DOUBLE[1:]}/.stamp", stamp, 0o644)], log)
+
+
+def _wait_for_systemd(pc: Pc, patience: float = 60) -> None:
+    end = time.monotonic() + patience
+    answer = ""
+    while time.monotonic() < end:
+        found = exec_in_pc(pc.name, ["systemctl", "is-system-running", "--wait"], timeout=patience)
+        answer = found.stdout.decode().strip() or found.stderr.decode(errors="replace").strip()
+        listening = exec_in_pc(pc.name, ["systemctl", "is-active", "ssh.service"]).stdout.strip() == b"active"
+        # "degraded" is for the tests to look at (a role's unit may have failed); the PC can be reached all the same.
+        if answer in ("running", "degraded") and listening:
+            return
+        time.sleep(0.3)
+    raise LabError(f"{pc.name}: systemd has not started everything in {patience:.0f} s: {answer}", f"docker logs {pc.container}")
+
+
+def _host_keys(pc: Pc) -> list[str]:
+    """Read in the PC itself, so nobody between can give others."""
+    found = exec_in_pc(pc.name, ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"]).stdout.decode()
+    keys = [" ".join(line.split()[:2]) for line in found.splitlines() if line.strip()]
+    if not keys:
+        raise LabError(f"{pc.name}: SSH server has no host keys: /etc/ssh", f"docker exec {pc.container} journalctl -u ssh")
+    return keys
