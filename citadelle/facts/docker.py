@@ -1,0 +1,63 @@
+"""What Docker Engine a host has, and which images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import QuoteString, StringCommand
+
+from citadelle.facts.base import Fact
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`server` and `compose` are versions; an empty text means absent or not answering."""
+
+    server: str = ""
+    compose: str = ""
+
+
+class DockerEngine(Fact[Engine]):
+    """Versions of the daemon and of the Compose plugin, as they answer (a file on disk proves nothing)."""
+
+    default = Engine
+
+    def command(self) -> str:
+        return (
+            'echo "server $(docker version --format "{{.Server.Version}}" 2>/dev/null)";'
+            'echo "compose $(docker compose version --short 2>/dev/null)"'
+        )
+
+    def parse(self, output: list[str]) -> Engine:
+        values = dict(line.partition(" ")[::2] for line in output)
+        return Engine(values["server"].strip(), values["compose"].strip())
+
+
+class PackagesInstalled(Fact[dict[str, str]]):
+    """Version of each given Debian package that is installed."""
+
+    default = dict
+
+    def command(self, packages: list[str]) -> StringCommand:
+        quoted = [QuoteString(package) for package in packages]
+        show = "dpkg-query -W -f '${db:Status-Abbrev}\\t${Package}\\t${Version}\\n'"
+        # dpkg-query exits 1 when one of the names is unknown: that is an answer here, not an error.
+        return StringCommand(show, *quoted, "2>/dev/null || test $? -eq 1")
+
+    def parse(self, output: list[str]) -> dict[str, str]:
+        rows = (line.split("\t") for line in output)
+        return {name: version for status, name, version in rows if status.startswith("ii")}
+
+
+class ImagesPresent(Fact[set[str]]):
+    """Which of the given image references (`name:tag@sha256:digest`) the host's image store holds."""
+
+    default = set
+
+    def command(self, references: list[str]) -> StringCommand:
+        quoted = [QuoteString(reference) for reference in references]
+        inspect = 'do docker image inspect --format ok "$i" >/dev/null 2>&1 && echo "$i"; done; true'
+        return StringCommand("for i in", *quoted, ";", inspect)
+
+    def parse(self, output: list[str]) -> set[str]:
+        return set(output)

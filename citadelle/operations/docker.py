@@ -1,0 +1,105 @@
+"""Docker Engine installed, images in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Literal
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.facts.server import LinuxDistribution
+from pyinfra.operations import apt
+
+from citadelle.facts.docker import ImagesPresent, PackagesInstalled
+from citadelle.operations.refusal import refusal
+
+# Accepts a new daemon.json ($1); before the Engine is there, nothing can judge it and the first start will.
+VALIDATE = '{ ! command -v dockerd >/dev/null || dockerd --validate --config-file "$1"; }'
+
+PACKAGES = {
+    "distribution": ["docker.io", "docker-cli", "docker-compose", "iptables"],
+    "docker": ["docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin"],
+}
+# Fingerprint as published on docs.docker.com/engine/install/debian; apt refuses a package that this key has not signed.
+KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+STAGING = "/var/lib/citadelle/staging"
+
+
+@operation()
+def installed(source: Literal["docker", "distribution"]) -> Generator[PyinfraCommand, None, None]:
+    """Have Docker Engine and its Compose plugin installed, from one of two sources.
+
+    + source: `docker` is Docker's own Debian or Ubuntu repository, `distribution` the one the host already uses.
+    """
+    packages = PACKAGES[source]
+    present = host.get_fact(PackagesInstalled, packages=packages)
+    missing = [package for package in packages if package not in present]
+    if not missing:
+        host.noop(f"Docker Engine is installed: {present[packages[0]]}")
+        return
+    if source == "docker":
+        yield from _repository()
+    yield StringCommand("apt-get update -qq", _env={"LC_ALL": "C"})
+    yield from apt.packages._inner(packages=missing, no_recommends=True)
+
+
+def _repository() -> Generator[PyinfraCommand, None, None]:
+    distribution = host.get_fact(LinuxDistribution)["release_meta"]
+    base = f"https://download.docker.com/linux/{distribution['ID']}"
+    key = "/etc/apt/keyrings/docker.asc"
+    yield StringCommand("apt-get update -qq && apt-get install -y -qq ca-certificates curl gnupg")
+    yield StringCommand("mkdir -p /etc/apt/keyrings && curl -fsSL --proto =https", f"{base}/gpg", "-o", f"{key}.new")
+    yield StringCommand(
+        f"gpg --show-keys --with-colons {key}.new | grep -q ':{KEY_FINGERPRINT}:'",
+        f"|| {{ rm -f {key}.new; echo 'Docker repository key has another fingerprint than {KEY_FINGERPRINT}' >&2; exit 1; }}",
+    )
+    line = f"deb [signed-by={key}] {base} {distribution['VERSION_CODENAME']} stable"
+    yield StringCommand(f"mv {key}.new {key} && echo", QuoteString(line), "> /etc/apt/sources.list.d/docker.list")
+
+
+@operation()
+def images(references: list[str], archive: str | None = None) -> Generator[PyinfraCommand, None, None]:
+    """Have each image in the host's store, by digest.
+
+    + references: `name:tag@sha256:digest` each.
+    + archive: path on the controller of a `docker save` archive that holds them; without it they are pulled from their registry.
+    """
+    missing = sorted(set(references) - host.get_fact(ImagesPresent, references=references))
+    if not missing:
+        host.noop(f"{len(references)} images are in the store")
+        return
+    if archive is None:
+        for reference in missing:
+            yield StringCommand("docker pull --quiet", QuoteString(reference))
+        return
+    if not Path(archive).is_file():
+        yield refusal(f"image archive is absent on this controller: {archive}", "bin/lab makes it for the lab; set stack_images_archive")
+        return
+    yield from _load(archive, missing)
+
+
+def _load(archive: str, references: list[str]) -> Generator[PyinfraCommand, None, None]:
+    staged = f"{STAGING}/images.tar"
+    size = Path(archive).stat().st_size
+    yield enough_space(STAGING, size)
+    yield FileUploadCommand(archive, staged)
+    yield StringCommand(f"docker load --quiet --input {staged}; code=$?; rm -f {staged}; exit $code")
+    # `docker load` reports success for an image that it could not unpack: only asking by digest tells.
+    for reference in references:
+        missing = f"image is not in the archive by this digest: {reference}"
+        yield StringCommand(
+            *("docker image inspect --format ok", QuoteString(reference), ">/dev/null"),
+            *("|| { echo", QuoteString(missing), ">&2; exit 1; }"),
+        )
+
+
+def enough_space(folder: str, size: int) -> StringCommand:
+    """Command that makes `folder` (root only) and fails unless its disk has `size` bytes and a tenth more free."""
+    needed = size + size // 10
+    return StringCommand(
+        f"install -d -m 700 {folder} && free=$(df --output=avail -B1 {folder} | tail -n 1) && test $free -ge {needed}",
+        f"|| {{ echo 'disk is too full for an upload to {folder}: '${{free}} bytes free, {needed} needed >&2;",
+        f"echo 'hint: make room on the disk of {folder}, then run again' >&2; exit 1; }}",
+    )
