@@ -22,7 +22,6 @@ SUBNET = "10.213.0.0/24"
 IMAGE = "citadelle-lab/pc"
 SPEC = "org.citadelle.lab.spec"
 DOUBLE = "/opt/windows-double"
-FORCED = "Match User operator\n    ForceCommand /opt/windows-double/shell\n"
 
 
 def start_pc(name: str, kind: Kind, address: str, *, powershell: Path | None = None, log: Log | None = None) -> Pc:
@@ -97,7 +96,8 @@ def _create(pc: Pc, spec: str, powershell: Path | None, log: Log) -> None:
     docker, containerd = _volumes(pc)
     for volume in (docker, containerd):
         run(["docker", "volume", "create", "--label", LABEL, volume], log)
-    options = ["--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock"]
+    # on-failure: a `systemctl reboot` inside ends the container with an error code, and Docker starts it again.
+    options = ["--restart", "on-failure", "--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock"]
     options += ["--network", NETWORK, "--ip", pc.address, "--hostname", pc.name, "--label", LABEL, "--label", f"{SPEC}={spec}"]
     options += ["--volume", f"{docker}:/var/lib/docker", "--volume", f"{containerd}:/var/lib/containerd"]
     options += _resolver()
@@ -128,7 +128,9 @@ def _first_files(pc: Pc) -> list[tuple[tarfile.TarInfo, bytes]]:
             info, data = _folder(name, 0o755)
             info.uid, info.gid = 1000, 37
             files.append((info, data))
-        files.append(_file("etc/ssh/sshd_config.d/windows-double.conf", FORCED.encode(), 0o644))
+        # In the place of the image's own file of that name: one Subsystem line only.
+        forced = (state.CODE / "windows/sshd_config.part").read_bytes()
+        files.append(_file("etc/ssh/sshd_config.d/requests.conf", forced, 0o644))
     bundle = debian.ca_bundle()
     if bundle:
         files.append(_file("etc/ssl/certs/ca-certificates.crt", bundle.read_bytes(), 0o644))
@@ -176,13 +178,20 @@ def _lay_double(pc: Pc, log: Log) -> None:
     stamp = f"{digest.hexdigest()}\n".encode()
     if exec_in_pc(pc.name, ["cat", f"{DOUBLE}/.stamp"]).stdout == stamp:
         return
+    log.write(f"{pc.name}: the Windows double is laid anew\n")
     exec_in_pc(pc.name, ["rm", "-rf", DOUBLE])
     folders = sorted({path.relative_to(state.CODE / "windows").parent for path in sources})
     files = [_folder(f"{DOUBLE[1:]}/{folder}", 0o755) for folder in folders]
     for path in sources:
         name = f"{DOUBLE[1:]}/{path.relative_to(state.CODE / 'windows')}"
         files.append(_file(name, path.read_bytes(), path.stat().st_mode & 0o755))
-    _copy_in(pc, [*files, _file(f"{DOUBLE[1:]}/.stamp", stamp, 0o644)], log)
+    _copy_in(pc, files, log)
+    for command in (["python3", "-m", "compileall", "-q", DOUBLE], ["runuser", "-u", "operator", "--", f"{DOUBLE}/control", "setup"]):
+        done = exec_in_pc(pc.name, command)
+        log.write(f"$ {' '.join(command)}\n{(done.stdout + done.stderr).decode(errors='replace')}")
+        if done.returncode:
+            raise LabError(f"{pc.name}: the Windows double cannot be set up: exit code {done.returncode}", f"less {log.path}")
+    _copy_in(pc, [_file(f"{DOUBLE[1:]}/.stamp", stamp, 0o644)], log)
 
 
 def _wait_for_systemd(pc: Pc, patience: float = 60) -> None:
