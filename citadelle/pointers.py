@@ -21,7 +21,8 @@ def pointer(name: str, default: str, env_file: Path = ROOT / ".env") -> str:
     for key in values:
         if SECRET.search(key):
             raise SystemExit(
-                f"{env_file}: looks like a secret, and .env holds pointers only: {key}\nhint: remove the line; give the path of a file instead"
+                f"{env_file}: looks like a secret, and .env holds pointers only: {key}\n"
+                "hint: remove the line; give the path of a file instead"
             )
     return os.environ.get(name) or values.get(name) or default
 

@@ -31,7 +31,9 @@ class Fact(FactBase[T], Generic[T]):
             return self.parse(lines)
         except Exception as error:
             shown = lines[0][:200] if lines else ""
-            raise FactProcessError(f"fact {type(self).__name__} has an unexpected answer: {shown!r} ({error!r})") from error
+            raise FactProcessError(
+                f"fact {type(self).__name__} has an unexpected answer: {shown!r} ({error!r})"
+            ) from error
 
 
 class WindowsFact(Fact[T], Generic[T]):

@@ -75,7 +75,10 @@ def images(references: list[str], archive: str | None = None) -> Generator[Pyinf
             yield StringCommand("docker pull --quiet", QuoteString(reference))
         return
     if not Path(archive).is_file():
-        yield refusal(f"image archive is absent on this controller: {archive}", "bin/lab makes it for the lab; set stack_images_archive")
+        yield refusal(
+            f"image archive is absent on this controller: {archive}",
+            "bin/lab makes it for the lab; set stack_images_archive",
+        )
         return
     yield from _load(archive, missing)
 

@@ -1,0 +1,196 @@
+"""What `@linux` and `@wsl` share: a persistent root shell, and files over SFTP that are judged by their digest."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from io import IOBase
+from typing import Any, ClassVar
+
+import click
+from pyinfra import logger
+from pyinfra.api.command import StringCommand
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.util import get_file_io
+from pyinfra.connectors.base import BaseConnector, DataMeta
+from pyinfra.connectors.ssh import ConnectorData, connector_data_meta
+from pyinfra.connectors.util import CommandOutput, OutputLine, extract_control_arguments, make_unix_command_for_host
+
+from citadelle.connectors.counters import count
+from citadelle.connectors.shell import Result, Shell, ShellRefused
+from citadelle.connectors.ssh import Connection, Target, connection
+from citadelle.connectors.text import lines
+from citadelle.connectors.transfer import download, open_sftp, upload
+
+
+class SSHHostConnector(BaseConnector):
+    """A host of an SSH server that it may share with others; subclasses say how commands run there."""
+
+    handles_execution = True
+    data_cls = ConnectorData
+    data_meta: ClassVar[dict[str, DataMeta]] = connector_data_meta
+    group: ClassVar[str]
+
+    def __init__(self, state: Any, host: Any):
+        super().__init__(state, host)
+        self.pc = host.name.partition("/")[2].partition("/")[0]
+        self._shell: Any = None
+
+    @classmethod
+    def names(cls, kind: str, name: str | None) -> Iterator[tuple[str, dict, list[str]]]:
+        """One host `@<kind>/<name>` in the group of the connector; the PC's name is its SSH host name unless data says otherwise."""
+        if not name:
+            raise SystemExit(f"@{kind}: a PC's name is missing\nhint: @{kind}/NAME")
+        yield f"@{kind}/{name}", {"ssh_hostname": name.partition("/")[0]}, [cls.group]
+
+    @property
+    def connection(self) -> Connection:
+        """The PC's one connection."""
+        return connection(Target.from_data(self.pc, self.data))
+
+    def connect(self) -> None:
+        """Open the PC's connection. Raises `ConnectError` with what is wrong and its cure."""
+        try:
+            self.connection.channel().close()
+        except OSError as error:
+            raise ConnectError(f"{self.host.name}: {error}") from error
+
+    def disconnect(self) -> None:
+        """Close the shell; the connection is the other hosts' too and ends with the process."""
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+
+    def shell(self) -> Any:
+        """The open shell; a dead one is replaced."""
+        if self._shell is None or not self._shell.alive:
+            self._shell = self.open_shell()
+            count(self.host.name, "shells")
+        return self._shell
+
+    def open_shell(self) -> Any:
+        """Start a shell on the PC."""
+        raise NotImplementedError
+
+    def show(self, result: Result, *, print_output: bool) -> CommandOutput:
+        """Lines of both streams, printed with the host's prefix when asked."""
+        found = [OutputLine("stdout", line) for line in lines(result.stdout)]
+        found += [OutputLine("stderr", line) for line in lines(result.stderr)]
+        if print_output:
+            for line in found:
+                text = click.style(line.line, fg="red") if line.buffer_name == "stderr" else line.line
+                logger.info(f"{self.host.print_prefix}{text}")
+        return CommandOutput(found)
+
+
+class PosixConnector(SSHHostConnector):
+    """Commands of a POSIX system, run as root unless `_sudo_user` or `_su_user` says otherwise."""
+
+    SHELL: ClassVar[str]
+    SFTP: ClassVar[str]
+
+    def open_shell(self) -> Shell:
+        """A root shell on the host."""
+        try:
+            return Shell(self.connection, self.SHELL)
+        except ShellRefused as error:
+            raise OSError(self.refused(error)) from error
+
+    def refused(self, error: ShellRefused) -> str:
+        """Message and hint for a shell that does not start."""
+        said = " ".join(lines(error.output)).strip() or f"exit code {error.code}"
+        return (
+            f"{self.host.name}: no root shell: {said}\nhint: {self.data['ssh_user']} must be allowed `sudo -n /bin/sh`"
+        )
+
+    def run_shell_command(
+        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
+    ) -> tuple[bool, CommandOutput]:
+        """Run through the open shell; see `BaseConnector.run_shell_command`."""
+        control = extract_control_arguments(arguments)
+        if not (arguments.get("_sudo_user") or arguments.get("_su_user") or arguments.get("_doas_user")):
+            arguments = {key: value for key, value in arguments.items() if key not in {"_sudo", "_doas", "_dzdo"}}
+        unix = make_unix_command_for_host(self.state, self.host, command, **arguments)
+        if print_input:
+            click.echo(f"{self.host.print_prefix}>>> {unix}", err=True)
+        count(self.host.name, "commands")
+        program = unix.get_raw_value() if isinstance(unix, StringCommand) else str(unix)
+        stdin, seconds = _stdin(control.get("_stdin")), control.get("_timeout") or None
+        result = self.shell().run(program, stdin, seconds)
+        accepted = control.get("_success_exit_codes") or [0]
+        return result.code in accepted, self.show(result, print_output=print_output)
+
+    def put_file(
+        self, filename_or_io: Any, remote_filename: str, remote_temp_filename: str | None = None,
+        print_output: bool = False, print_input: bool = False, **arguments: Any,
+    ) -> bool:  # fmt: skip
+        """Upload beside the destination, compare digests, then rename. A file that is there keeps its mode and owner."""
+        count(self.host.name, "files")
+        with get_file_io(filename_or_io) as source:
+            upload(PosixFiles(self), source, remote_filename)
+        if print_output:
+            logger.info(f"{self.host.print_prefix}file uploaded: {remote_filename}")
+        return True
+
+    def get_file(
+        self, remote_filename: str, filename_or_io: str | IOBase, remote_temp_filename: str | None = None,
+        print_output: bool = False, print_input: bool = False, **arguments: Any,
+    ) -> bool:  # fmt: skip
+        """Download and compare digests. A local file appears only when it is right."""
+        count(self.host.name, "files")
+        download(PosixFiles(self), remote_filename, filename_or_io)
+        if print_output:
+            logger.info(f"{self.host.print_prefix}file downloaded: {remote_filename}")
+        return True
+
+    def sh(self, program: str, *values: str) -> str:
+        """Run a small program with `$1`, `$2`.. as given; returns stdout. Raises OSError with its message when it fails."""
+        result = self.shell().run(f"set -- {' '.join(shlex.quote(value) for value in values)}\n{program}")
+        if result.code:
+            raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: {program}")
+        return result.stdout.decode(errors="replace")
+
+
+class PosixFiles:
+    """The files of a POSIX host, as root sees them; see `transfer.Side`."""
+
+    def __init__(self, connector: PosixConnector):
+        self._connector = connector
+
+    def sftp(self) -> Any:
+        """An SFTP server started as root over a channel of its own."""
+        channel = self._connector.connection.channel()
+        channel.exec_command(self._connector.SFTP)
+        return open_sftp(channel)
+
+    def remote(self, path: str) -> str:
+        """Paths are the same."""
+        return path
+
+    def create(self, part: str) -> None:
+        """Make an empty file with mode 600."""
+        self._connector.sh('umask 077; : > "$1"', part)
+
+    def digest(self, path: str) -> str:
+        """SHA-256 by the host's own program."""
+        return self._connector.sh('sha256sum < "$1"', path).split()[0]
+
+    def place(self, part: str, path: str) -> None:
+        """Rename; a new file gets the mode that the umask gives."""
+        keep = 'chmod --reference="$2" "$1" && chown --reference="$2" "$1"'
+        new = 'chmod "$(printf %o $((0666 & ~$(umask))))" "$1"'
+        self._connector.sh(f'if test -f "$2"; then {keep}; else {new}; fi && mv -T "$1" "$2"', part, path)
+
+    def forget(self, part: str) -> None:
+        """Remove."""
+        self._connector.sh('rm -f "$1"', part)
+
+
+def _stdin(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode() + b"\n"
+    return b"".join(str(line).encode() + b"\n" for line in value)

@@ -1,0 +1,145 @@
+"""One /bin/sh kept open on a PC: each command is one frame in and two markers out, about one round trip.
+
+A frame is a line `<base64 command> <base64 stdin or ->`. The command runs in a session of its own, so that a timeout can end all of it;
+its text comes over a descriptor, never in an argument or a variable of the environment.
+"""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from dataclasses import dataclass
+
+from citadelle.connectors.process import Process
+from citadelle.connectors.ssh import Connection, Unreachable
+
+START_SECONDS = 60
+
+# Sent as one compound command: dash reads its program in blocks and would swallow frames sent after a shorter piece.
+LOOP = r"""{
+printf '%s ready\n' TOKEN
+while IFS=' ' read -r program input; do
+  program=$(printf %s "$program" | base64 -d)
+  if [ "$input" = - ]; then
+    setsid sh /dev/fd/3 3<<EOP </dev/null &
+printf '%s %s\n' TOKEN "\$\$"
+{ $program
+} 3<&-
+EOP
+  else
+    printf %s "$input" | base64 -d | setsid sh /dev/fd/3 3<<EOP &
+printf '%s %s\n' TOKEN "\$\$"
+{ $program
+} 3<&-
+EOP
+  fi
+  wait $!
+  code=$?
+  printf '\n%s end %s\n' TOKEN "$code"
+  printf '\n%s end\n' TOKEN >&2
+done
+exit 0
+}
+"""
+
+
+@dataclass
+class Result:
+    """What a command gave: exit code and the raw bytes of both streams."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Shell:
+    """A persistent shell; `run` may be called again after a timeout, the killed command does not poison it."""
+
+    def __init__(self, connection: Connection, command: str):
+        self._connection = connection
+        self._command = command
+        self._token = secrets.token_hex(8)
+        self._process = Process(connection, command)
+        self._process.write(LOOP.replace("TOKEN", self._token).encode())
+        self._await_ready()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take a command."""
+        return self._process.alive
+
+    def _await_ready(self) -> None:
+        ready, seen = f"{self._token} ready\n".encode(), {"stdout": b"", "stderr": b""}
+        for name, block in self._process.blocks(START_SECONDS):
+            seen[name] += block
+            if seen["stdout"].endswith(ready):
+                return
+            if not block and name == "stdout":
+                break
+        raise ShellRefused(self._process.exit_code, seen["stdout"] + seen["stderr"])
+
+    def run(self, program: str, stdin: bytes | None = None, seconds: float | None = None) -> Result:
+        """Run `program` (sh) with `stdin`. Raises `TimeoutError` after `seconds` (all its processes are killed) and `Unreachable`."""
+        given = b64encode(stdin) if stdin else b"-"
+        self._process.write(b64encode(program.encode()) + b" " + given + b"\n")
+        # A program that never reads its input is fine: the pipe's writer ends by SIGPIPE.
+        streams = _Streams(self._token)
+        try:
+            for name, block in self._process.blocks(seconds):
+                streams.add(name, block)
+                if streams.complete:
+                    return streams.result()
+                if not block:
+                    raise Unreachable(f"connection cut during a command: {self._connection.target.hostname}")
+        except TimeoutError:
+            self._kill(streams.session)
+            raise
+        raise AssertionError("unreachable")
+
+    def _kill(self, session: str | None) -> None:
+        self._process.close()
+        if session:
+            helper = Shell(self._connection, self._command)
+            helper.run(f"kill -s TERM -{session}; sleep 0.2; kill -s KILL -{session} 2>/dev/null; true", seconds=10)
+            helper.close()
+
+    def close(self) -> None:
+        """End the shell."""
+        self._process.close()
+
+
+class ShellRefused(OSError):
+    """The shell did not start; `code` and `output` are what its program said instead."""
+
+    def __init__(self, code: int, output: bytes):
+        super().__init__(f"shell does not start: exit code {code}")
+        self.code = code
+        self.output = output
+
+
+class _Streams:
+    """Takes blocks apart into the session's number, the command's own bytes, and the end markers."""
+
+    def __init__(self, token: str):
+        self._token = token.encode()
+        self._data = {"stdout": bytearray(), "stderr": bytearray()}
+        self._end = b"\n" + self._token + b" end"
+
+    def add(self, name: str, block: bytes) -> None:
+        self._data[name] += block
+
+    @property
+    def session(self) -> str | None:
+        """Process id of the command's session, once it has said it."""
+        first, found, _ = bytes(self._data["stdout"][:64]).partition(b"\n")
+        return first.split()[1].decode() if found and first.startswith(self._token) else None
+
+    @property
+    def complete(self) -> bool:
+        tails = (self._data["stdout"][-80:], self._data["stderr"][-80:])
+        return all(self._end in tail and tail.endswith(b"\n") for tail in tails)
+
+    def result(self) -> Result:
+        out, _, tail = bytes(self._data["stdout"]).rpartition(self._end)
+        err = bytes(self._data["stderr"]).rpartition(self._end)[0]
+        return Result(int(tail), out.partition(b"\n")[2] if self.session else out, err)

@@ -1,0 +1,97 @@
+"""Files to and from a PC: SFTP without waiting for each block, judged by SHA-256, in place only when right."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import paramiko
+
+BLOCK = 1 << 18
+READ_AHEAD = 64
+
+
+class Side(Protocol):
+    """What a transfer needs of a host; every method raises OSError with the host's own words."""
+
+    def sftp(self) -> paramiko.SFTPClient:
+        """An SFTP session that sees the host's files."""
+
+    def remote(self, path: str) -> str:
+        """`path` as SFTP writes it."""
+
+    def create(self, part: str) -> None:
+        """Make an empty file that only its owner can read."""
+
+    def digest(self, path: str) -> str:
+        """SHA-256 of a file, in hex."""
+
+    def place(self, part: str, path: str) -> None:
+        """Rename `part` to `path`, with the mode and owner that `path` had."""
+
+    def forget(self, part: str) -> None:
+        """Remove `part` if it is there."""
+
+
+def open_sftp(channel: paramiko.Channel) -> paramiko.SFTPClient:
+    """SFTP over a channel whose server is already asked for."""
+    return paramiko.SFTPClient(channel)
+
+
+def _pump(read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> str:
+    digest = sha256()
+    while block := read(BLOCK):
+        block = block if isinstance(block, bytes) else str(block).encode()
+        digest.update(block)
+        write(block)
+    return digest.hexdigest()
+
+
+def upload(side: Side, source: IO[Any], path: str) -> None:
+    """Send `source` to `path`. Raises OSError; then `path` is what it was before."""
+    part = f"{path}.{secrets.token_hex(6)}.part"
+    try:
+        # Created for its owner's eyes only: a secret is never readable, not even while it arrives.
+        side.create(part)
+        with side.sftp() as sftp, sftp.open(side.remote(part), "r+b") as target:
+            target.set_pipelined(True)
+            sent = _pump(source.read, target.write)
+        _same(path, side.digest(part), sent)
+        side.place(part, path)
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        # Where the line is gone, the part stays: it is its owner's alone, and the next upload uses another name.
+        with suppress(OSError, TimeoutError):
+            side.forget(part)
+        raise OSError(f"upload failed: {path}: {error}") from error
+
+
+def download(side: Side, path: str, target: Any) -> None:
+    """Fetch `path` into a local path or an open file. Raises OSError; a local path then does not exist."""
+    expected = side.digest(path)
+    if not isinstance(target, str | Path):
+        _fetch(side, path, target, expected)
+        return
+    part = Path(f"{target}.part")
+    try:
+        with part.open("wb") as file:
+            _fetch(side, path, file, expected)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _fetch(side: Side, path: str, file: Any, expected: str) -> None:
+    with side.sftp() as sftp, sftp.open(side.remote(path), "rb") as source:
+        source.prefetch(max_concurrent_requests=READ_AHEAD)
+        got = _pump(source.read, file.write)
+    _same(path, got, expected)
+
+
+def _same(path: str, arrived: str, sent: str) -> None:
+    if arrived != sent:
+        raise OSError(f"file arrived damaged: {path}: sha256 {arrived}, expected {sent}")

@@ -1,0 +1,96 @@
+"""`@wsl/NAME[/DISTRO]`: the WSL distribution of a Windows PC, over the PC's own SSH server.
+
+Stock operations run unchanged: they see a Linux root shell. While the distribution does not exist yet, planning sees empty facts, so
+that one run can set up Windows first and the distribution afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pyinfra.api.command import StringCommand
+from pyinfra.api.state import StateStage
+from pyinfra.connectors.base import DataMeta
+from pyinfra.connectors.ssh import ConnectorData, connector_data_meta
+from pyinfra.connectors.util import CommandOutput
+
+from citadelle.connectors.posix import PosixConnector
+from citadelle.connectors.shell import ShellRefused
+from citadelle.connectors.text import lines
+
+# The stub in System32 does not work in a session of sshd; this one does.
+WSL = r'"C:\Program Files\WSL\wsl.exe"'
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class WSLData(ConnectorData):
+    """Data of a WSL host."""
+
+    wsl_distro: str
+
+
+class DistributionMissing(OSError):
+    """The distribution is not registered for the SSH user."""
+
+
+class WSLConnector(PosixConnector):
+    """Commands as root inside the distribution."""
+
+    group = "wsl"
+    data_cls = WSLData
+    data_meta: ClassVar[dict[str, DataMeta]] = {
+        **connector_data_meta,
+        "wsl_distro": DataMeta("Name of the WSL distribution", "citadelle"),
+    }
+
+    @staticmethod
+    def make_names_data(name: str | None = None) -> Iterator[tuple[str, dict, list[str]]]:
+        """`@wsl/NAME` or `@wsl/NAME/DISTRO` in group `wsl`."""
+        for host, data, groups in WSLConnector.names("wsl", name):
+            _, _, distro = (name or "").partition("/")
+            yield host, data | ({"wsl_distro": distro} if distro else {}), groups
+
+    def _exec(self, program: str) -> str:
+        distro = self.data["wsl_distro"]
+        if not NAME.fullmatch(distro):
+            raise OSError(f"{self.host.name}: not a name of a WSL distribution: {distro!r}\nhint: set wsl_distro")
+        return f"{WSL} -d {distro} -u root --exec {program}"
+
+    @property
+    def SHELL(self) -> str:  # type: ignore[override]
+        return self._exec("/bin/sh")
+
+    @property
+    def SFTP(self) -> str:  # type: ignore[override]
+        return self._exec("/usr/lib/openssh/sftp-server")
+
+    def open_shell(self) -> Any:
+        """A root shell in the distribution. Raises `DistributionMissing`."""
+        try:
+            return super().open_shell()
+        except OSError as error:
+            cause = error.__cause__
+            if isinstance(cause, ShellRefused) and "WSL_E_DISTRO_NOT_FOUND" in "".join(lines(cause.output)):
+                raise DistributionMissing(
+                    f"{self.host.name}: WSL distribution is missing: {self.data['wsl_distro']}\n"
+                    f"hint: run the deploy for @windows/{self.pc} too: its role wsl imports the distribution"
+                ) from None
+            raise
+
+    def refused(self, error: ShellRefused) -> str:
+        """What wsl.exe said."""
+        said = " ".join(lines(error.output)).strip() or f"exit code {error.code}"
+        return f"{self.host.name}: WSL does not start: {said}\nhint: on the PC: wsl --status"
+
+    def run_shell_command(
+        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
+    ) -> tuple[bool, CommandOutput]:
+        """As on Linux; while planning, a missing distribution answers nothing instead of failing."""
+        try:
+            return super().run_shell_command(command, print_output, print_input, **arguments)
+        except DistributionMissing:
+            if self.state.current_stage == StateStage.Prepare:
+                return True, CommandOutput([])
+            raise
