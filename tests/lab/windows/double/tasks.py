@@ -44,7 +44,7 @@ def run(path: str) -> int:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with home.change() as content:
         if path in content.get("tasks", {}):
-            content["tasks"][path]["LastTaskResult"] = code & 0xFF
+            content["tasks"][path]["LastTaskResult"] = 0xFFFFFFFF if code == 255 else code
     return code
 
 

@@ -1,0 +1,80 @@
+# What every simulated module needs: the table of bodies, the PC's state, objects and errors shaped as Windows' own.
+$DoubleBodies = @{}
+$DoubleStateFile = "$env:WINDOWS_DOUBLE_STATE/state.json"
+
+function Body([string]$Name, [scriptblock]$Script) { $DoubleBodies[$Name] = $Script }
+
+function Invoke-DoubleBody($Cmdlet, $Bound) {
+    $name = $Cmdlet.MyInvocation.MyCommand.Name
+    $body = $DoubleBodies[$name]
+    if (-not $body) { Stop-Double $Cmdlet 'DoubleNotImplemented' "${name}: the Windows double does not implement this cmdlet." NotImplemented $name }
+    & $body $Bound $Cmdlet
+}
+
+function New-DoubleError($Id, $Message, $Category, $Target) {
+    New-Object Management.Automation.ErrorRecord (New-Object InvalidOperationException $Message), $Id, $Category, $Target
+}
+function Stop-Double($Cmdlet, $Id, $Message, $Category, $Target) { $Cmdlet.ThrowTerminatingError((New-DoubleError $Id $Message $Category $Target)) }
+function Write-DoubleError($Cmdlet, $Id, $Message, $Category, $Target) { $Cmdlet.WriteError((New-DoubleError $Id $Message $Category $Target)) }
+
+# A parameter that exists but that no body looks at must not be swallowed.
+function Assert-DoubleOnly($Cmdlet, $Bound, [string[]]$Known) {
+    $common = 'Verbose','Debug','ErrorAction','WarningAction','InformationAction','ErrorVariable','WarningVariable','InformationVariable','OutVariable','OutBuffer','PipelineVariable','WhatIf','Confirm','ProgressAction'
+    foreach ($name in @($Bound.Keys)) {
+        if ($Known -notcontains $name -and $common -notcontains $name) {
+            Stop-Double $Cmdlet 'DoubleNotImplemented' "$($Cmdlet.MyInvocation.MyCommand.Name): the Windows double does not implement the parameter -$name." NotImplemented $name
+        }
+    }
+}
+
+function Get-DoubleState { ConvertFrom-Json ([IO.File]::ReadAllText($DoubleStateFile)) }
+
+# Runs a change on the newest state, alone among all processes (the lock that Python's side takes too).
+function Edit-DoubleState([scriptblock]$DoubleChange) {
+    $doubleLock = $null
+    for ($doubleTry = 0; -not $doubleLock; $doubleTry++) {
+        try { $doubleLock = [IO.File]::Open("$DoubleStateFile.lock", 'OpenOrCreate', 'ReadWrite', 'None') }
+        catch { if ($doubleTry -gt 2000) { throw }; Start-Sleep -Milliseconds 5 }
+    }
+    try {
+        $doubleState = Get-DoubleState
+        & $DoubleChange $doubleState
+        $doubleFresh = "$DoubleStateFile.$PID.tmp"
+        [IO.File]::WriteAllText($doubleFresh, (ConvertTo-Json -InputObject $doubleState -Depth 20))
+        [IO.File]::Move($doubleFresh, $DoubleStateFile, $true)
+    } finally { $doubleLock.Dispose() }
+}
+
+function Set-DoubleValue($Object, [string]$Name, $Value) {
+    if ($Object.PSObject.Properties[$Name]) { $Object.$Name = $Value } else { $Object.PSObject.Properties.Add((New-Object Management.Automation.PSNoteProperty $Name, $Value)) }
+}
+
+function New-DoubleObject([string]$Type, $Values) {
+    $object = [pscustomobject]$Values
+    $object.PSObject.TypeNames.Insert(0, $Type)
+    $object
+}
+function New-DoubleCim([string]$Namespace, [string]$Class, $Values) {
+    $object = [pscustomobject]$Values
+    $object.PSObject.TypeNames.Insert(0, 'Microsoft.Management.Infrastructure.CimInstance')
+    $object.PSObject.TypeNames.Insert(0, "Microsoft.Management.Infrastructure.CimInstance#$Namespace/$Class")
+    Set-DoubleValue $object 'PSComputerName' $null
+    Set-DoubleValue $object 'CimClass' (New-DoubleObject 'Microsoft.Management.Infrastructure.CimClass' ([ordered]@{ CimClassName = $Class }))
+    $object
+}
+function Write-DoubleCimNotFound($Cmdlet, [string]$Class, [string]$Property, $Value) {
+    Write-DoubleError $Cmdlet "CmdletizationQuery_NotFound_$Property" "No $Class objects found with property '$Property' equal to '$Value'.  Verify the value of the property and retry." ObjectNotFound $Value
+}
+
+function Get-DoubleNow { [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds() }
+function ConvertTo-DoubleDate($Milliseconds) { if ($null -ne $Milliseconds) { [DateTimeOffset]::FromUnixTimeMilliseconds([long]$Milliseconds).LocalDateTime } }
+function ConvertFrom-DoubleDate($Date) { if ($Date) { (New-Object DateTimeOffset ([DateTime]$Date)).ToUnixTimeMilliseconds() } }
+
+function New-DoubleSid([string]$Value) {
+    $domain = if ($Value -match '^(S-1-5-21-\d+-\d+-\d+)-\d+$') { $Matches[1] }
+    $sid = New-DoubleObject 'System.Security.Principal.SecurityIdentifier' ([ordered]@{ BinaryLength = 8 + 4 * ($Value.Split('-').Count - 3); AccountDomainSid = $domain; Value = $Value })
+    $sid.PSObject.Members.Add((New-Object Management.Automation.PSScriptMethod 'ToString', { $this.Value }))
+    $sid
+}
+function Test-DoubleLike([string]$Text, $Patterns) { foreach ($pattern in $Patterns) { if ($Text -like $pattern) { return $true } }; $false }
+function Get-DoubleNames($Table) { @($Table.PSObject.Properties | ForEach-Object { $_.Name }) }

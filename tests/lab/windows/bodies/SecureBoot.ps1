@@ -1,0 +1,7 @@
+# Secure Boot.
+Body 'Confirm-SecureBootUEFI' {
+    param($Bound, $Cmdlet)
+    $secure = (Get-DoubleState).computer.SecureBoot
+    if ($null -eq $secure) { $Cmdlet.ThrowTerminatingError((New-Object Management.Automation.ErrorRecord (New-Object PlatformNotSupportedException 'Cmdlet not supported on this platform: 0xC0000002'), 'GetFWVarFailed', 'NotImplemented', $null)) }
+    [bool]$secure
+}
