@@ -24,7 +24,6 @@ def _data(pc: dict) -> dict:
         "docker_source": "distribution",
         "models_store": str(_state / "models"),
         "models_lock": str(_state.parent / "tests/lab/models.lock.json"),
-        "models_chat": _lab["model"],
         "stack_engine": _lab["engine"],
         "stack_images_archive": str(_state / "bundle/images.tar"),
         "stack_images_lock": str(_state / "bundle/images.lock.env"),

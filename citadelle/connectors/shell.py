@@ -100,7 +100,9 @@ class Shell:
         self._process.close()
         if session:
             helper = Shell(self._connection, self._command)
-            helper.run(f"kill -s TERM -- -{session}; sleep 0.2; kill -s KILL -- -{session} 2>/dev/null; true", seconds=10)
+            helper.run(
+                f"kill -s TERM -- -{session}; sleep 0.2; kill -s KILL -- -{session} 2>/dev/null; true", seconds=10
+            )
             helper.close()
 
     def close(self) -> None:

@@ -18,9 +18,10 @@ from citadelle.operations.refusal import refusal
 # Accepts a new daemon.json ($1); before the Engine is there, nothing can judge it and the first start will.
 VALIDATE = '{ ! command -v dockerd >/dev/null || dockerd --validate --config-file "$1"; }'
 
+# python3 runs the model verifier before the Engine starts.
 PACKAGES = {
-    "distribution": ["docker.io", "docker-cli", "docker-compose", "iptables"],
-    "docker": ["docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin"],
+    "distribution": ["docker.io", "docker-cli", "docker-compose", "iptables", "python3"],
+    "docker": ["docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin", "python3"],
 }
 # Fingerprint as published on docs.docker.com/engine/install/debian; apt refuses a package that this key has not signed.
 KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"

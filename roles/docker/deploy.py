@@ -16,7 +16,9 @@ CONFIG = "/etc/docker/daemon.json"
 def daemon_config(settings: DockerSettings) -> dict[str, object]:
     """Content of daemon.json. Sources of each line: CIS Docker Benchmark section 2, and Docker's pages on the containerd image store."""
     return {
-        "features": {"containerd-snapshotter": True},  # the classic store forgets digests when an image is loaded from a file
+        "features": {
+            "containerd-snapshotter": True
+        },  # the classic store forgets digests when an image is loaded from a file
         "icc": False,
         "ip": "127.0.0.1",  # a published port without an address stays on this machine
         "live-restore": settings.docker_live_restore,

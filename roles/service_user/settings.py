@@ -9,5 +9,7 @@ class ServiceUserSettings(RoleSettings):
     """The accounts that the containers' processes run as; their numbers are fixed in compose/."""
 
     service_user_prefix: str = Field(
-        "citadelle", pattern="^[a-z][a-z0-9-]{0,15}$", description="First part of the accounts' names (`<prefix>-engine`)."
+        "citadelle",
+        pattern="^[a-z][a-z0-9-]{0,15}$",
+        description="First part of the accounts' names (`<prefix>-engine`).",
     )

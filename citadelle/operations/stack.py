@@ -1,0 +1,74 @@
+"""The stack: its operator key, its releases, and the one that runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.api.command import PyinfraCommand
+
+from citadelle.facts.stack import STACK, GatewayKey, ReleaseThere, Stack
+from citadelle.release import Release
+
+RELEASES = "/opt/citadelle/releases"
+KEY = "/etc/citadelle/operator.key"
+HASHES = "/etc/citadelle/gateway/keys.json"
+
+# The key is made on the host and stays there: no argument, no log, no controller ever holds it. `hashes` is rewritten in place,
+# because a container sees the file that it was given, not one that was renamed over it.
+MAKE_KEY = """
+set -eu
+install -d -m 755 /etc/citadelle /etc/citadelle/gateway
+if ! test -s "$1"; then
+  (umask 077; printf 'ck_%s\\n' "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\\n')" > "$1.new")
+  mv -T "$1.new" "$1"
+fi
+chown root:root "$1"; chmod 600 "$1"
+digest=$(tr -d '\\n' < "$1" | sha256sum | cut -d' ' -f1)
+printf '{"keys": [{"id": "operator", "sha256": "%s"}]}\\n' "$digest" > "$2"
+chmod 644 "$2"
+"""
+
+
+@operation()
+def operator_key() -> Generator[PyinfraCommand, None, None]:
+    """Have an operator key on the host, readable by root only, and its digest where the gateway reads it."""
+    if host.get_fact(GatewayKey, key=KEY, hashes=HASHES):
+        host.noop("the operator's key is there")
+        return
+    yield StringCommand("set --", QuoteString(KEY), QuoteString(HASHES), "\n", MAKE_KEY)
+
+
+@operation()
+def release(content: Release) -> Generator[PyinfraCommand, None, None]:
+    """Have a release's folder on the host, whole or not at all.
+
+    + content: the release; one archive is sent, checked against its manifest, then renamed into place.
+    """
+    folder = f"{RELEASES}/{content.id}"
+    if host.get_fact(ReleaseThere, folder=folder):
+        host.noop(f"release {content.id} is there")
+        return
+    fresh = f"{folder}.new"
+    yield StringCommand("umask 022 && rm -rf", QuoteString(fresh), "&& mkdir -p", QuoteString(fresh))
+    yield FileUploadCommand(io.BytesIO(content.archive()), f"{fresh}/release.tar")
+    yield StringCommand(
+        *("cd", QuoteString(fresh), "&& tar --extract --no-same-owner --file release.tar && rm release.tar"),
+        *("&& sha256sum --check --quiet MANIFEST.sha256 && sync -f . && rm -rf", QuoteString(folder)),
+        *("&& mv -T", QuoteString(fresh), QuoteString(folder)),
+    )
+
+
+@operation()
+def running(release_id: str) -> Generator[PyinfraCommand, None, None]:
+    """Have a release current, with every service healthy and as configured; else the previous one runs and the host fails.
+
+    + release_id: a release that `release` has placed.
+    """
+    problems = host.get_fact(Stack).problems(release_id)
+    if not problems:
+        host.noop(f"release {release_id} runs, all services healthy")
+        return
+    yield StringCommand(STACK, "up", QuoteString(release_id))

@@ -1,0 +1,27 @@
+"""What each kind of host gets, in order: the table of contents of a converge."""
+
+from pyinfra import host
+
+from citadelle.operations.twin import windows_side
+from citadelle.settings import refuse_unknown_keys
+from roles.docker.deploy import docker
+from roles.model_files.deploy import model_files
+from roles.platform.deploy import platform
+from roles.service_user.deploy import service_user
+from roles.stack.deploy import stack
+from roles.wsl.deploy import wsl
+
+refuse_unknown_keys(host)
+
+if "windows" in host.groups:
+    platform()  # first: on a PC that cannot become a host, nothing is changed
+    wsl()
+
+if "wsl" in host.groups:
+    windows_side(name="Go on only where the Windows side is right")
+
+if "wsl" in host.groups or "linux" in host.groups:
+    service_user()  # before any container: its user ids must be nobody's
+    docker()
+    model_files()  # before the stack: a wrong digest must stop here
+    stack()

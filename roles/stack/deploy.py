@@ -1,0 +1,84 @@
+"""Engine, gateway and rag: images by digest, a release folder, and the release that runs."""
+
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api.deploy import deploy
+from pyinfra.operations import systemd
+
+from citadelle.models.lock import LockedModel, ModelsLock
+from citadelle.operations import docker, files
+from citadelle.operations import stack as operations
+from citadelle.release import Release, read_env, release, write_env
+from citadelle.settings import DeployError
+from roles.model_files.settings import ModelFilesSettings
+from roles.stack.settings import StackSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = Path(__file__).parent / "files"
+MODES = {"/usr/local/lib/citadelle/stack": "755"}
+IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
+
+
+def images(settings: StackSettings) -> dict[str, str]:
+    """The three images of the lock file, by digest. Raises `DeployError` for one that is absent or known by a tag alone."""
+    path = settings.stack_images_lock
+    if not path.is_file():
+        raise DeployError(
+            f"{host.name}: images lock is absent: {path}\nhint: set stack_images_lock; bin/lab writes one for the lab"
+        )
+    locked = read_env(path.read_text())
+    wrong = [name for name in IMAGES if "@sha256:" not in locked.get(name, "")]
+    if wrong:
+        raise DeployError(
+            f"{host.name}: images lock gives no digest: {', '.join(wrong)} in {path}\nhint: NAME=image:tag@sha256:digest"
+        )
+    return {name: locked[name] for name in IMAGES}
+
+
+def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedModel:
+    """The model that the gateway offers: the one named, else the only chat model that this host serves."""
+    lock = ModelsLock.read(models.models_lock)
+    if settings.stack_model:
+        return lock.model(settings.stack_model)
+    chat = [model for model in lock.for_purpose("chat") if not models.models or model.name in models.models]
+    if len(chat) != 1:
+        names = ", ".join(model.short_name for model in chat) or "none"
+        raise DeployError(f"{host.name}: which chat model is meant: {names}\nhint: set stack_model")
+    return chat[0]
+
+
+def stack_release(settings: StackSettings, model: LockedModel) -> Release:
+    """Everything that decides how the stack runs, in one folder."""
+    values = {
+        "COMPOSE_FILE": f"compose.yaml:engine.{settings.stack_engine}.yaml",
+        "GATEWAY_BIND": settings.stack_bind,
+        "GATEWAY_PORT": settings.stack_port,
+        "MODELS_DIR": "/run/citadelle/models",
+        "KEYS_FILE": operations.HASHES,
+        "CHAT_MODEL": model.short_name,
+        "ENGINE_MODEL_BLOB": model.weights.blob,
+        "ENGINE_CONTEXT": settings.stack_engine_context,
+        "ENGINE_MEMORY": settings.stack_engine_memory,
+        "ENGINE_CPUS": settings.stack_engine_cpus,
+    }
+    extra = {"images.lock.env": write_env(images(settings)), "stack.env": write_env(values)}
+    return release({"compose": ROOT / "compose", "policies": ROOT / "policies"}, extra)
+
+
+@deploy("Stack")
+def stack() -> None:
+    """A release is placed before anything running is touched; it becomes current only when every service is healthy."""
+    settings = StackSettings.from_host(host)
+    model = chat_model(settings, ModelFilesSettings.from_host(host))
+    content = stack_release(settings, model)
+    docker.images(
+        name="Load the stack's images by digest",
+        references=list(images(settings).values()),
+        archive=str(settings.stack_images_archive) if settings.stack_images_archive else None,
+    )
+    operations.operator_key(name="Make the operator's key on the host")
+    files.present(name="Place the stack's script and unit", files=files.role_files(FILES, MODES))
+    operations.release(name="Place the release of the stack", content=content)
+    operations.running(name="Run the release, every service healthy", release_id=content.id)
+    systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=None)

@@ -1,0 +1,40 @@
+"""Settings of the role `stack`."""
+
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from citadelle.settings import RoleSettings
+
+
+class StackSettings(RoleSettings):
+    """Engine, gateway and rag: which images, which engine, how much of the PC, and where the gateway listens."""
+
+    stack_engine: Literal["ollama", "llamacpp"] = Field(
+        "ollama", description="Program that computes the answers; both serve the same verified model file."
+    )
+    stack_model: str = Field(
+        "", description="Chat model that the gateway offers, as in the lock; empty: the only chat model there."
+    )
+    stack_bind: IPv4Address | IPv6Address = Field(
+        IPv4Address("127.0.0.1"),
+        description="Address on which the gateway listens; nothing else of the stack listens at all.",
+    )
+    stack_port: int = Field(8080, ge=1024, le=65535, description="TCP port of the gateway.")
+    stack_engine_memory: str = Field(
+        "8g",
+        pattern=r"^[1-9][0-9]*[mg]$",
+        description="Memory limit of the engine; more than the model file plus its context.",
+    )
+    stack_engine_cpus: float = Field(2, gt=0, le=1024, description="Processor limit of the engine, in cores.")
+    stack_engine_context: int = Field(4096, ge=256, le=1048576, description="Context length in tokens.")
+    stack_images_archive: Path | None = Field(
+        None,
+        description="`docker save` archive on the controller with all images; without it hosts pull them from their registries.",
+    )
+    stack_images_lock: Path = Field(
+        Path("compose/images.lock.env"),
+        description="File on the controller with ENGINE_IMAGE, GATEWAY_IMAGE, RAG_IMAGE by digest.",
+    )
