@@ -140,7 +140,9 @@ def _attribute(name: str, required: bool, position: str, pipe: str) -> str:
 
 def _parameter(module: Module, name: str, fact: dict[str, Any], sets: dict[str, tuple[bool, str]]) -> str:
     pipe = str(fact.get("pipe") or "")
-    lines = [_attribute(key, required, position, pipe) for key, (required, position) in (sets or {"": (False, "")}).items()]
+    lines = [
+        _attribute(key, required, position, pipe) for key, (required, position) in (sets or {"": (False, "")}).items()
+    ]
     if fact.get("aliases"):
         lines.append(f"[Alias({','.join(map(_quote, fact['aliases']))})]")
     checks, kind = module.kind(name, fact)

@@ -1,6 +1,6 @@
 """hostname.exe and shutdown.exe."""
 
-from . import environment, streams, texts
+from . import environment, streams
 
 
 def _hostname(_arguments: list[str]) -> int:
@@ -29,6 +29,3 @@ def main(bare: str, arguments: list[str], _variables: dict[str, str], _raw: str 
         streams.err("sethostname: Use the Network Control Panel Applet to set hostname.\nhostname -s is not supported.")
         return 1
     return _hostname(arguments) if bare == "hostname" else _shutdown(arguments)
-
-
-__all__ = ["main", "texts"]
