@@ -7,52 +7,31 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from base64 import b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import paramiko
+from pyinfra.connectors.sshuserclient import client as pyinfra_client
+from pyinfra.connectors.sshuserclient.client import SSHClient
 
 from citadelle.connectors.counters import count
+from citadelle.connectors.target import STRICT, Target
 
 CONNECT_SECONDS = 15
 KEEPALIVE_SECONDS = 15
+# A line that swallows everything is given up after this time without an acknowledgement.
+SILENCE_SECONDS = 60
+# What paramiko raises when a line or a channel is gone.
+ERRORS = (paramiko.SSHException, EOFError, OSError)
+
+__all__ = ["ERRORS", "Connection", "Target", "Unreachable", "close_all", "connection", "fingerprint"]
 
 
 class Unreachable(OSError):
     """No usable connection to a host; the text is `<what>: <value>` and a `hint:` line."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where and how a PC is reached; made from pyinfra's own `ssh_*` data keys."""
-
-    name: str
-    hostname: str
-    port: int
-    user: str
-    key: str | None
-    known_hosts: str
-
-    @classmethod
-    def from_data(cls, name: str, data: Mapping[str, Any]) -> Target:
-        """`name` is the PC's name; `data` holds the `ssh_*` keys of pyinfra's SSH connector."""
-        return cls(
-            name=name,
-            hostname=data.get("ssh_hostname") or name,
-            port=int(data.get("ssh_port") or 22),
-            user=data.get("ssh_user") or "root",
-            key=data.get("ssh_key"),
-            known_hosts=str(Path(data.get("ssh_known_hosts_file") or "~/.ssh/known_hosts").expanduser()),
-        )
-
-    @property
-    def known_as(self) -> str:
-        """The name under which known_hosts files list this server."""
-        return self.hostname if self.port == 22 else f"[{self.hostname}]:{self.port}"
 
 
 class Connection:
@@ -60,38 +39,53 @@ class Connection:
 
     def __init__(self, target: Target):
         self.target = target
-        self._client: paramiko.SSHClient | None = None
+        self._client: SSHClient | None = None
         self._lock = threading.Lock()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the transport is open, as far as this side knows."""
+        transport = self._client.get_transport() if self._client else None
+        return transport is not None and transport.is_active()
+
     def channel(self) -> paramiko.Channel:
-        """A new session channel. Raises `Unreachable`."""
+        """A new session channel, over a new connection when the old one does not give any. Raises `Unreachable`."""
+        transport, is_new = self._transport()
         try:
-            return self._transport().open_session(timeout=CONNECT_SECONDS)
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise Unreachable(f"connection lost: {error}") from error
+            return transport.open_session(timeout=CONNECT_SECONDS)
+        except paramiko.ChannelException as error:
+            raise Unreachable(f"SSH session refused: {error}\nhint: MaxSessions of the SSH server: 10") from error
+        except ERRORS as error:
+            if is_new:
+                raise Unreachable(f"connection lost: {error}") from error
+            self._drop(transport)
+            return self.channel()
 
     def forward(self, address: str, port: int) -> paramiko.Channel:
-        """A channel that the PC connects to `address:port` as seen from itself. Raises `Unreachable`."""
+        """A channel that the PC connects to `address:port` as seen from itself (needs `AllowTcpForwarding local`). Raises `Unreachable`."""
+        transport, _ = self._transport()
         try:
-            return self._transport().open_channel(
-                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS
-            )
-        except (paramiko.SSHException, EOFError, OSError) as error:
+            return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS)
+        except ERRORS as error:
             raise Unreachable(
-                f"nothing answers on the PC's own address: {address}:{port}\nhint: citadelle doctor --host {self.target.name}"
+                f"nothing answers on the PC's own address: {address}:{port}: {error}\n"
+                f"hint: citadelle doctor --host {self.target.name}"
             ) from error
 
     def run(self, command: str, stdin: bytes = b"", seconds: float = 60) -> tuple[int, bytes, bytes]:
-        """Run one constant command line with `stdin`; returns exit code, stdout, stderr. Raises `Unreachable`."""
+        """Run one constant command line with `stdin`; returns exit code, stdout, stderr. Raises `Unreachable`, `TimeoutError`."""
         channel = self.channel()
         try:
             channel.settimeout(seconds)
             channel.exec_command(command)
-            channel.sendall(stdin)
-            channel.shutdown_write()
+            with suppress(OSError):  # a program that ends without reading its input is no error
+                channel.sendall(stdin)
+                channel.shutdown_write()
             out, err = channel.makefile("rb").read(), channel.makefile_stderr("rb").read()
             return channel.recv_exit_status(), out, err
-        except (OSError, paramiko.SSHException, EOFError) as error:
+        except TimeoutError:
+            raise
+        except ERRORS as error:
             raise Unreachable(f"connection lost during a command: {error!r}") from error
         finally:
             channel.close()
@@ -103,54 +97,46 @@ class Connection:
                 self._client.close()
                 self._client = None
 
-    def _transport(self) -> paramiko.Transport:
+    def _drop(self, transport: paramiko.Transport) -> None:
         with self._lock:
+            if self._client is not None and self._client.get_transport() is transport:
+                self._client.close()
+                self._client = None
+
+    def _transport(self) -> tuple[paramiko.Transport, bool]:
+        with self._lock:
+            is_new = not self.alive
+            if is_new:
+                self._client = open_client(self.target)
             transport = self._client.get_transport() if self._client else None
-            if transport is None or not transport.is_active():
-                self._client = _open(self.target)
-                transport = self._client.get_transport()
             if transport is None:
                 raise Unreachable("connection closed by the PC")
-            return transport
+            return transport, is_new
 
 
-_connections: dict[Target, Connection] = {}
+_connections: dict[tuple[str, int, str], Connection] = {}
 
 
 def connection(target: Target) -> Connection:
-    """The one connection of this process to `target`; it is opened at its first use."""
-    return _connections.setdefault(target, Connection(target))
+    """The one connection of this process to the PC and user of `target`; it is opened at its first use."""
+    return _connections.setdefault(target.identity, Connection(target))
 
 
-def _open(target: Target) -> paramiko.SSHClient:
-    client = paramiko.SSHClient()
-    if Path(target.known_hosts).is_file():
-        client.load_host_keys(target.known_hosts)
-    client.set_missing_host_key_policy(_Refuse(target))
-    count(target.name, "connections")
-    try:
-        client.connect(
-            target.hostname,
-            port=target.port,
-            username=target.user,
-            key_filename=str(Path(target.key).expanduser()) if target.key else None,
-            allow_agent=target.key is None,
-            look_for_keys=target.key is None,
-            timeout=CONNECT_SECONDS,
-            banner_timeout=CONNECT_SECONDS,
-            auth_timeout=CONNECT_SECONDS,
-        )
-    except Exception as error:
-        client.close()
-        raise Unreachable(_reason(target, error)) from error
-    transport = client.get_transport()
-    if transport is None:
-        raise Unreachable("connection closed by the PC")
-    # Without this every command waits 40 ms for Nagle's algorithm and the server's delayed acknowledgement.
-    if isinstance(transport.sock, socket.socket):
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    transport.set_keepalive(KEEPALIVE_SECONDS)
-    return client
+def close_all() -> None:
+    """Close and forget every connection of this process."""
+    while _connections:
+        _connections.popitem()[1].close()
+
+
+class _Client(SSHClient):
+    """pyinfra's client (it reads ~/.ssh/config), with host keys that are always strict and never remembered between connections."""
+
+    def __init__(self, target: Target):
+        super().__init__()
+        self._target = target
+
+    def set_missing_host_key_policy(self, policy: Any) -> None:
+        super().set_missing_host_key_policy(_Refuse(self._target))
 
 
 class _Refuse(paramiko.MissingHostKeyPolicy):
@@ -164,13 +150,75 @@ class _Refuse(paramiko.MissingHostKeyPolicy):
         )
 
 
+def open_client(target: Target) -> SSHClient:
+    """A new connected client, after the retries that the host data asks for. Raises `Unreachable`."""
+    if (wanted := target.option("ssh_strict_host_key_checking", "yes")) not in STRICT:
+        raise Unreachable(
+            f"host keys are always checked: ssh_strict_host_key_checking={wanted}\nhint: leave the key out"
+        )
+    tries = 1 + int(target.option("ssh_connect_retries", 0))
+    while True:
+        tries -= 1
+        try:
+            return _open(target)
+        except Unreachable:
+            if not tries:
+                raise
+            time.sleep(target.option("ssh_connect_retry_max_delay", 0.5))
+
+
+def _open(target: Target) -> SSHClient:
+    client = _Client(target)
+    count(target.name, "connections")
+    try:
+        pyinfra_client.get_host_keys.cache.clear()
+        client.connect(target.hostname, **_arguments(target))
+    except Exception as error:
+        client.close()
+        raise Unreachable(_reason(target, error)) from error
+    transport = client.get_transport()
+    if transport is None:
+        raise Unreachable("connection closed by the PC")
+    _tune(transport)
+    return client
+
+
+def _tune(transport: paramiko.Transport) -> None:
+    transport.set_keepalive(KEEPALIVE_SECONDS)
+    with suppress(
+        AttributeError, OSError
+    ):  # a ProxyJump's channel has no socket options; not every system has the second
+        # Without this every command waits 40 ms for Nagle's algorithm and the server's delayed acknowledgement.
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)
+
+
+def _arguments(target: Target) -> dict[str, Any]:
+    return {
+        "port": target.port,
+        "username": target.user,
+        "password": target.option("ssh_password"),
+        "key_filename": target.key,
+        "passphrase": target.option("ssh_key_password"),
+        "allow_agent": target.key is None and target.option("ssh_allow_agent", True),
+        "look_for_keys": target.key is None and target.option("ssh_look_for_keys", True),
+        "timeout": CONNECT_SECONDS,
+        "banner_timeout": CONNECT_SECONDS,
+        "auth_timeout": CONNECT_SECONDS,
+        "_pyinfra_ssh_forward_agent": target.option("ssh_forward_agent"),
+        "_pyinfra_ssh_config_file": target.option("ssh_config_file"),
+        "_pyinfra_ssh_known_hosts_file": target.known_hosts,
+        "_pyinfra_ssh_strict_host_key_checking": "yes",
+        "_pyinfra_ssh_paramiko_connect_kwargs": target.option("ssh_paramiko_connect_kwargs"),
+    }
+
+
 def fingerprint(key: paramiko.PKey) -> str:
     """SHA256 fingerprint as `ssh-keygen -l` prints it."""
     return "SHA256:" + b64encode(sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
 def _reason(target: Target, error: Exception) -> str:
-    where = f"{target.hostname} port {target.port}"
     if isinstance(error, Unreachable):
         return str(error)
     if isinstance(error, paramiko.BadHostKeyException):
@@ -178,14 +226,16 @@ def _reason(target: Target, error: Exception) -> str:
             f"host key is another one than expected: {error.key.get_name()} {fingerprint(error.key)}\n"
             f"hint: someone may stand in between; if the PC was set up anew: ssh-keygen -f {target.known_hosts} -R {target.known_as}"
         )
+    if isinstance(error, paramiko.PasswordRequiredException):
+        return f"key file needs its passphrase: {target.key}\nhint: ssh-add {target.key}, and leave ssh_key out"
     if isinstance(error, paramiko.AuthenticationException):
         return (
             f"key is refused for user {target.user}: {target.key or 'agent'}\n"
-            f"hint: put its .pub into the authorized keys of {target.user} on {where}"
+            f"hint: put its .pub into the authorized keys of {target.user} on {target.where}"
         )
     if isinstance(error, FileNotFoundError):
         return f"key file is absent: {error.filename}\nhint: set ssh_key in the inventory"
     return (
-        f"unreachable: {where}: {error}\n"
+        f"unreachable: {target.where}: {error or error!r}\n"
         f"hint: is the PC on, and its SSH service running? ssh -v -p {target.port} {target.user}@{target.hostname}"
     )

@@ -22,7 +22,14 @@ from citadelle.connectors.text import lines
 
 # The stub in System32 does not work in a session of sshd; this one does.
 WSL = r'"C:\Program Files\WSL\wsl.exe"'
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def command_line(distro: str, program: str) -> str:
+    """The command line that runs `program` as root in a distribution. Raises ValueError for a name that could be an option or more."""
+    if not NAME.fullmatch(distro):
+        raise ValueError(f"not a name of a WSL distribution: {distro!r}")
+    return f"{WSL} -d {distro} -u root --exec {program}"
 
 
 class WSLData(ConnectorData):
@@ -53,10 +60,10 @@ class WSLConnector(PosixConnector):
             yield host, data | ({"wsl_distro": distro} if distro else {}), groups
 
     def _exec(self, program: str) -> str:
-        distro = self.data["wsl_distro"]
-        if not NAME.fullmatch(distro):
-            raise OSError(f"{self.host.name}: not a name of a WSL distribution: {distro!r}\nhint: set wsl_distro")
-        return f"{WSL} -d {distro} -u root --exec {program}"
+        try:
+            return command_line(self.data["wsl_distro"], program)
+        except ValueError as error:
+            raise OSError(f"{self.host.name}: {error}\nhint: set wsl_distro") from error
 
     @property
     def SHELL(self) -> str:  # type: ignore[override]

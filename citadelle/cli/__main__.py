@@ -1,0 +1,5 @@
+"""`python -m citadelle.cli`."""
+
+from citadelle.cli.main import run
+
+run()

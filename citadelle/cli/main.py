@@ -1,0 +1,118 @@
+"""Commands and exit codes: 0 all right, 1 findings or a failure, 2 wrong use."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from citadelle.cli import doctor as doctor_checks
+from citadelle.cli import gateway
+from citadelle.cli.hosts import Serving, serving_hosts
+from citadelle.facts.stack import StackState
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Ask, show and judge the hosts of an inventory.",
+)
+
+HostOption = Annotated[str, typer.Option("--host", help="Name of a PC, or a pattern such as 'paris-*'; default: all.")]
+InventoryOption = Annotated[str, typer.Option("--inventory", help="Inventory folder or file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    host: HostOption = "*",
+    inventory: InventoryOption = "inventory",
+    json: JsonOption = False,
+) -> None:
+    """Ask one question through the gateway of each host, over the host's own SSH connection."""
+    answers = [_answer(serving, question) for serving in _hosts(inventory, host)]
+    if json:
+        typer.echo(json_module.dumps(answers, ensure_ascii=False))
+    else:
+        for answer in answers:
+            text = answer["answer"] if "answer" in answer else f"FAILED: {answer['error']}"
+            typer.echo(f"{answer['host']} ({answer['seconds']:.1f} s): {text}")
+    raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+def _answer(serving: Serving, question: str) -> dict:
+    said = gateway.ask(serving, question)
+    return {"host": serving.pc, "seconds": round(said.seconds, 3)} | (
+        {"error": said.error} if said.error else {"answer": said.text}
+    )
+
+
+@app.command()
+def status(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
+    """Show what runs on each host."""
+    rows = [_status(serving) for serving in _hosts(inventory, host)]
+    if json:
+        typer.echo(json_module.dumps(rows))
+    else:
+        table = Table("host", "release", "services", "state")
+        for row in rows:
+            table.add_row(row["host"], row["release"], row["services"], row["state"])
+        Console(width=None if sys.stdout.isatty() else 140).print(table)
+    raise typer.Exit(0 if all(row["state"] == "ok" for row in rows) else 1)
+
+
+def _status(serving: Serving) -> dict[str, str]:
+    try:
+        state: StackState = serving.stack()
+    except OSError as error:
+        return {"host": serving.pc, "release": "-", "services": "-", "state": str(error).splitlines()[0]}
+    problems = state.problems(state.current) if state.current else ["nothing is deployed"]
+    services = ", ".join(f"{name}: {service.status}" for name, service in sorted(state.services.items()))
+    return {
+        "host": serving.pc,
+        "release": state.current or "-",
+        "services": services or "-",
+        "state": "; ".join(problems) or "ok",
+    }
+
+
+@app.command()
+def doctor(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
+    """Judge the controller and each host; every finding has a stable id and a next step."""
+    found = [
+        *doctor_checks.controller(),
+        *(check for serving in _hosts(inventory, host) for check in doctor_checks.host(serving)),
+    ]
+    if json:
+        typer.echo(json_module.dumps([check.as_dict() for check in found]))
+    else:
+        for check in found:
+            typer.echo(check.line())
+    raise typer.Exit(0 if all(check.ok for check in found) else 1)
+
+
+def _hosts(inventory: str, pattern: str) -> list[Serving]:
+    found = serving_hosts(inventory, pattern)
+    if not found:
+        typer.echo(
+            f"no serving host in {inventory} matches: {pattern}\nhint: names are those of the groups wsl and linux",
+            err=True,
+        )
+        raise typer.Exit(2)
+    return found
+
+
+def run() -> None:
+    """Entry point; refusals of the inventory are usage errors."""
+    try:
+        app()
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            typer.echo(ended.code, err=True)
+            sys.exit(2)
+        raise
