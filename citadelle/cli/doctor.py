@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from citadelle.cli import gateway
 from citadelle.cli.hosts import Serving
+from citadelle.operations.stack import KEY
 from citadelle.release import read_env
 
 
@@ -62,6 +63,24 @@ PROGRAMS: list[tuple[str, str, Callable[[str], bool], str]] = [
 ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Probe:
+    """One request to the gateway and the status that is right."""
+
+    id: str
+    path: str
+    with_key: bool
+    wanted: int
+
+
+PROBES = [
+    Probe("H040", "/healthz", with_key=False, wanted=200),
+    Probe("H041", "/v1/models", with_key=False, wanted=401),
+    Probe("H042", "/api/tags", with_key=True, wanted=404),
+]
+LOGS = "on the host: docker logs citadelle-gateway-1"
+
+
 def host(serving: Serving) -> Iterator[Check]:
     """Checks of one host; when it cannot be reached, that alone is said."""
     try:
@@ -91,20 +110,15 @@ def _stack(serving: Serving) -> Iterator[Check]:
         "pyinfra inventory deploy.py",
     )
     env = read_env(serving.read(f"cat {gateway.ENV}"))
-    yield _gateway(serving, env, "H040", "/healthz", 200)
-    yield _gateway(serving, env, "H041", "/v1/models", 401)
-    yield _gateway(serving, env, "H042", "/api/tags", 404)
+    key = serving.read(f"cat {KEY}").strip()
+    for probe in PROBES:
+        yield _gateway(serving, env, probe, key)
 
 
-def _gateway(serving: Serving, env: dict[str, str], identity: str, path: str, wanted: int) -> Check:
+def _gateway(serving: Serving, env: dict[str, str], probe: Probe, key: str) -> Check:
     try:
-        code, _ = gateway.request(serving, env, path)
+        code, _ = gateway.request(serving, env, probe.path, key if probe.with_key else None)
     except OSError as error:
-        return Check(identity, serving.pc, False, str(error).splitlines()[0], "docker logs citadelle-gateway-1")
-    return Check(
-        identity,
-        serving.pc,
-        code == wanted,
-        f"gateway answers {code} to {path} without a key",
-        f"{wanted} is right: docker logs citadelle-gateway-1",
-    )
+        return Check(probe.id, serving.pc, False, str(error).splitlines()[0], LOGS)
+    found = f"gateway answers {code} to {probe.path} {'with' if probe.with_key else 'without'} a key"
+    return Check(probe.id, serving.pc, code == probe.wanted, found, f"{probe.wanted} is right: {LOGS}")

@@ -5,6 +5,7 @@ Works with and without gevent's monkey patching (pyinfra patches, the `citadelle
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -19,6 +20,9 @@ from pyinfra.connectors.sshuserclient.client import SSHClient
 
 from citadelle.connectors.counters import count
 from citadelle.connectors.target import STRICT, Target
+
+# Its lines repeat, less clearly, what the raised errors say.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 CONNECT_SECONDS = 15
 KEEPALIVE_SECONDS = 15

@@ -39,15 +39,18 @@ def role_files(folder: Path, modes: dict[str, str] | None = None) -> list[File]:
 
 
 @operation()
-def present(files: list[File]) -> Generator[PyinfraCommand, None, None]:
+def present(files: list[File], after: str = "") -> Generator[PyinfraCommand, None, None]:
     """Put each file in place with its content, mode and owner; a file that is right is left alone.
 
     + files: the files as they shall be. A new content is uploaded beside its path, checked, then renamed: no reader sees a half file.
+    + after: command to run when any file has changed. An operation of its own would show as a change in every plan.
     """
     states = host.get_fact(FileStates, paths=[file.path for file in files])
     wrong = [file for file in files if states.get(file.path) != file.state]
     for file in wrong:
         yield from _put(file)
+    if wrong and after:
+        yield StringCommand(after)
     if not wrong:
         host.noop(f"{len(files)} files are right")
 

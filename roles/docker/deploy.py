@@ -34,15 +34,10 @@ def docker() -> None:
     """Configuration first, so that the Engine's first start already has the right image store."""
     settings = DockerSettings.from_host(host)
     content = json.dumps(daemon_config(settings), indent=2).encode() + b"\n"
-    config = files.present(
+    files.present(
         name="Write the hardened configuration of the Docker daemon",
         files=[files.File(CONFIG, content, check=engine.VALIDATE)],
+        after="! systemctl is-active --quiet docker || systemctl restart docker",
     )
-    installed = engine.installed(name="Install Docker Engine and Compose", source=settings.docker_source)
+    engine.installed(name="Install Docker Engine and Compose", source=settings.docker_source)
     systemd.service(name="Run the Docker daemon now and at boot", service="docker", running=True, enabled=True)
-    systemd.service(
-        name="Restart the Docker daemon with its new configuration",
-        service="docker",
-        restarted=True,
-        _if=[config.did_change, installed.did_not_change],
-    )
