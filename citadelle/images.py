@@ -15,7 +15,12 @@ Run = Callable[[Sequence[str]], None]
 """Runs a command to its end and raises where it fails."""
 
 NAME = "io.containerd.image.name"  # annotation that `docker save` puts on each entry of index.json
-MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 

@@ -32,7 +32,9 @@ def recipe(suite: str, source: debian.Source) -> str:
 
 
 def has_base(suite: str) -> bool:
-    found = output(["docker", "image", "inspect", "--format", '{{index .Config.Labels "' + RECIPE + '"}}', base_name(suite)])
+    found = output(
+        ["docker", "image", "inspect", "--format", '{{index .Config.Labels "' + RECIPE + '"}}', base_name(suite)]
+    )
     return found == recipe(suite, debian.machine_source())
 
 
@@ -43,7 +45,10 @@ def base(suite: str, log: Log) -> str:
     source = debian.machine_source()
     with tempfile.TemporaryDirectory(prefix="citadelle-lab-", dir="/var/tmp") as folder:
         root = Path(folder) / "root"
-        run(["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, root, source.main, SCRIPTS[suite]], log)
+        run(
+            ["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, root, source.main, SCRIPTS[suite]],
+            log,
+        )
         (root / "etc/apt/apt.conf.d/90lab").write_text(source.options())
         labels = [f"--change=LABEL {LABEL} {RECIPE}={recipe(suite, source)}"]
         excludes = [f"--exclude={pattern}" for pattern in TRIMMED]
@@ -93,7 +98,9 @@ def build_engine(kind: str, log: Log) -> str:
 
 
 def build_service(name: str, log: Log) -> str:
-    images.download_wheels(state.ROOT / "compose" / name / "requirements.lock", state.STATE / "wheels" / name, lambda argv: run(argv, log))
+    images.download_wheels(
+        state.ROOT / "compose" / name / "requirements.lock", state.STATE / "wheels" / name, lambda argv: run(argv, log)
+    )
     reference, built = _made(service(name), log)
     return f"{reference} {'built' if built else 'as it is'}"
 
@@ -101,7 +108,9 @@ def build_service(name: str, log: Log) -> str:
 def build_python(log: Log) -> str:
     """The Python base, by the fixed name that `service` gives to its builds."""
     inputs = [recipe(debian.BASE, debian.machine_source())]
-    return _alias(images.Build("citadelle-lab/python", state.CODE / "python", labels=LABELS, inputs=inputs), PYTHON, log)
+    return _alias(
+        images.Build("citadelle-lab/python", state.CODE / "python", labels=LABELS, inputs=inputs), PYTHON, log
+    )
 
 
 def build_pc(log: Log) -> str:
@@ -116,7 +125,9 @@ def build_pc(log: Log) -> str:
     ):
         state.write_if_changed(context / "apt" / name, text)
     inputs = [recipe(debian.BASE, source)]
-    return _alias(images.Build("citadelle-lab/pc", context, labels=LABELS, inputs=inputs), "citadelle-lab/pc:latest", log)
+    return _alias(
+        images.Build("citadelle-lab/pc", context, labels=LABELS, inputs=inputs), "citadelle-lab/pc:latest", log
+    )
 
 
 def _alias(wanted: images.Build, name: str, log: Log) -> str:

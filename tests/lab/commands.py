@@ -60,7 +60,12 @@ def output(argv: Sequence[str | Path], *, timeout: float = 120) -> str | None:
     """Its standard output, stripped; None when it fails or is absent."""
     try:
         done = subprocess.run(
-            [str(word) for word in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
@@ -71,10 +76,15 @@ def pipe(source: Sequence[str | Path], sink: Sequence[str | Path], log: Log) -> 
     """`source | sink`; raises `LabError` when either fails."""
     log.write(f"$ {' '.join(map(str, source))} | {' '.join(map(str, sink))}\n")
     with log.path.open("ab") as file:
-        first = subprocess.Popen([str(word) for word in source], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file)
+        first = subprocess.Popen(
+            [str(word) for word in source], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file
+        )
         second = subprocess.Popen([str(word) for word in sink], stdin=first.stdout, stdout=file, stderr=file)
         assert first.stdout is not None
         first.stdout.close()
         codes = (second.wait(), first.wait())
     if any(codes):
-        raise LabError(f"command failed: {' '.join(map(str, source))} | {' '.join(map(str, sink))}\n{log.tail()}", f"less {log.path}")
+        raise LabError(
+            f"command failed: {' '.join(map(str, source))} | {' '.join(map(str, sink))}\n{log.tail()}",
+            f"less {log.path}",
+        )

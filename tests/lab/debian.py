@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,18 +59,22 @@ def parse_source(targets: str, proxies: str = "") -> Source:
     return Source(main[0] if main else FALLBACK, security[0] if security else "", proxies)
 
 
+@functools.cache
 def machine_source() -> Source:
     """The source of this machine; Debian's own where it has none (another distribution)."""
-    targets = output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]) or ""
+    targets = (
+        output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+        or ""
+    )
     dump = output(["apt-config", "dump", "Acquire"]) or ""
-    proxies = "".join(f"{line}\n" for line in dump.splitlines() if re.match(r"Acquire::\w+::(Proxy|Verify)", line, re.IGNORECASE))
+    proxies = "".join(
+        f"{line}\n" for line in dump.splitlines() if re.match(r"Acquire::\w+::(Proxy|Verify)", line, re.IGNORECASE)
+    )
     return parse_source(targets, proxies)
 
 
 def ca_bundle() -> Path | None:
     """The certificates this machine trusts, its own additions included; None where it has no bundle."""
-    import os
-
     for name in (os.environ.get("SSL_CERT_FILE", ""), "/etc/ssl/certs/ca-certificates.crt"):
         if name and Path(name).is_file():
             return Path(name)

@@ -45,7 +45,10 @@ def usable() -> str:
 def need_root(reason: str, packages: list[str]) -> None:
     """Raises `LabError` with the exact command when this process may not install packages."""
     if os.geteuid() != 0:
-        raise LabError(f"{reason}, and installing it needs root: uid {os.geteuid()}", f"sudo bin/lab   # or: sudo apt-get install {' '.join(packages)}")
+        raise LabError(
+            f"{reason}, and installing it needs root: uid {os.geteuid()}",
+            f"sudo bin/lab   # or: sudo apt-get install {' '.join(packages)}",
+        )
 
 
 def _path() -> str:
@@ -60,14 +63,20 @@ def _install(packages: list[str], log: Log, *, newer: bool) -> None:
     names = sorted(set(packages))
     need_root(f"packages are missing: {' '.join(names)}", names)
     if newer and not PIN.exists():
-        SOURCES.write_text(f"# bin/lab: Docker with Compose, pinned in {PIN}\ndeb {debian.machine_source().main} {debian.NEWER} main\n")
+        SOURCES.write_text(
+            f"# bin/lab: Docker with Compose, pinned in {PIN}\ndeb {debian.machine_source().main} {debian.NEWER} main\n"
+        )
         PIN.write_text(debian.pin())
     if newer and not CONFIG.exists():
         # This store keeps digests through save and load, so the lab shows what its PCs show.
         CONFIG.parent.mkdir(parents=True, exist_ok=True)
         CONFIG.write_text('{"features": {"containerd-snapshotter": true}}\n')
     run(["apt-get", *APT, "update"], log)
-    run(["apt-get", *APT, "install", "--yes", "--no-install-recommends", *names], log, env={"DEBIAN_FRONTEND": "noninteractive"})
+    run(
+        ["apt-get", *APT, "install", "--yes", "--no-install-recommends", *names],
+        log,
+        env={"DEBIAN_FRONTEND": "noninteractive"},
+    )
 
 
 def _start(log: Log) -> None:

@@ -21,6 +21,12 @@ NETWORK = "citadelle-lab"
 SUBNET = "10.213.0.0/24"
 IMAGE = "citadelle-lab/pc"
 SPEC = "org.citadelle.lab.spec"
+KINDS = (
+    ("container", ["ps", "--all", "--format", "{{.Names}}"], ["rm", "--force", "--volumes"]),
+    ("network", ["network", "ls", "--format", "{{.Name}}"], ["network", "rm"]),
+    ("volume", ["volume", "ls", "--format", "{{.Name}}"], ["volume", "rm"]),
+    ("image", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], ["image", "rm", "--force"]),
+)
 DOUBLE = "/opt/windows-double"
 
 
@@ -31,7 +37,7 @@ def start_pc(name: str, kind: Kind, address: str, *, powershell: Path | None = N
     """
     pc, log = Pc(name, kind, address), log or state.log(f"pc-{name}")
     spec = _spec(pc, powershell)
-    found = inspect(pc.container, "{{index .Config.Labels \"" + SPEC + "\"}} {{.State.Running}}")
+    found = inspect(pc.container, '{{index .Config.Labels "' + SPEC + '"}} {{.State.Running}}')
     if found is None or found.split()[0] != spec:
         remove_pc(name, log=log)
         _create(pc, spec, powershell, log)
@@ -61,10 +67,36 @@ def reboot_pc(name: str, *, log: Log | None = None) -> None:
     _wait_for_systemd(pc)
 
 
-def exec_in_pc(name: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 120) -> subprocess.CompletedProcess[bytes]:
+def exec_in_pc(
+    name: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 120
+) -> subprocess.CompletedProcess[bytes]:
     """Run a command as root in the PC, past SSH and the Windows double: for reading it independently."""
     command = ["docker", "exec", "--interactive", Pc(name, "linux", "").container, *argv]
     return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
+
+
+def set_personality(name: str, word: str) -> None:
+    """How the Windows PC starts its engine: "5.1" as powershell.exe, "plain" as pwsh 7."""
+    command = ["runuser", "-u", "operator", "--", f"{DOUBLE}/control", "powershell", word]
+    done = exec_in_pc(name, command)
+    if done.returncode:
+        raise LabError(
+            f"{name}: the Windows double refuses its engine: {done.stderr.decode(errors='replace').strip()}",
+            " ".join(command),
+        )
+
+
+def remove_all(*, images: bool) -> list[str]:
+    """Remove every container, network and volume with the lab's label, with `images` the images too; says what went."""
+    gone = []
+    for kind, listing, removal in KINDS:
+        if kind == "image" and not images:
+            continue
+        names = (output(["docker", *listing, "--filter", f"label={LABEL}"]) or "").split()
+        for name in dict.fromkeys(names):
+            if output(["docker", *removal, name]) is not None:
+                gone.append(f"removed {kind} {name}")
+    return gone
 
 
 def have_network(log: Log) -> None:
@@ -97,8 +129,29 @@ def _create(pc: Pc, spec: str, powershell: Path | None, log: Log) -> None:
     for volume in (docker, containerd):
         run(["docker", "volume", "create", "--label", LABEL, volume], log)
     # on-failure: a `systemctl reboot` inside ends the container with an error code, and Docker starts it again.
-    options = ["--restart", "on-failure", "--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock"]
-    options += ["--network", NETWORK, "--ip", pc.address, "--hostname", pc.name, "--label", LABEL, "--label", f"{SPEC}={spec}"]
+    options = [
+        "--restart",
+        "on-failure",
+        "--privileged",
+        "--cgroupns",
+        "private",
+        "--tmpfs",
+        "/run",
+        "--tmpfs",
+        "/run/lock",
+    ]
+    options += [
+        "--network",
+        NETWORK,
+        "--ip",
+        pc.address,
+        "--hostname",
+        pc.name,
+        "--label",
+        LABEL,
+        "--label",
+        f"{SPEC}={spec}",
+    ]
     options += ["--volume", f"{docker}:/var/lib/docker", "--volume", f"{containerd}:/var/lib/containerd"]
     options += _resolver()
     if powershell:
@@ -159,7 +212,10 @@ def _copy_in(pc: Pc, files: Sequence[tuple[tarfile.TarInfo, bytes]], log: Log) -
     done = subprocess.run(command, input=archive.getvalue(), capture_output=True, check=False)
     log.write(f"$ {' '.join(command)}\n{done.stderr.decode(errors='replace')}")
     if done.returncode:
-        raise LabError(f"{pc.name}: cannot copy files into the PC: {done.stderr.decode(errors='replace').strip()}", f"less {log.path}")
+        raise LabError(
+            f"{pc.name}: cannot copy files into the PC: {done.stderr.decode(errors='replace').strip()}",
+            f"less {log.path}",
+        )
 
 
 def _settle(pc: Pc, log: Log) -> None:
@@ -171,7 +227,9 @@ def _settle(pc: Pc, log: Log) -> None:
 
 
 def _lay_double(pc: Pc, log: Log) -> None:
-    sources = sorted(path for path in (state.CODE / "windows").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    sources = sorted(
+        path for path in (state.CODE / "windows").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
     digest = hashlib.sha256()
     for path in sources:
         digest.update(f"{path} {path.stat().st_mode}\n".encode() + path.read_bytes())
@@ -186,11 +244,16 @@ def _lay_double(pc: Pc, log: Log) -> None:
         name = f"{DOUBLE[1:]}/{path.relative_to(state.CODE / 'windows')}"
         files.append(_file(name, path.read_bytes(), path.stat().st_mode & 0o755))
     _copy_in(pc, files, log)
-    for command in (["python3", "-m", "compileall", "-q", DOUBLE], ["runuser", "-u", "operator", "--", f"{DOUBLE}/control", "setup"]):
+    for command in (
+        ["python3", "-m", "compileall", "-q", DOUBLE],
+        ["runuser", "-u", "operator", "--", f"{DOUBLE}/control", "setup"],
+    ):
         done = exec_in_pc(pc.name, command)
         log.write(f"$ {' '.join(command)}\n{(done.stdout + done.stderr).decode(errors='replace')}")
         if done.returncode:
-            raise LabError(f"{pc.name}: the Windows double cannot be set up: exit code {done.returncode}", f"less {log.path}")
+            raise LabError(
+                f"{pc.name}: the Windows double cannot be set up: exit code {done.returncode}", f"less {log.path}"
+            )
     _copy_in(pc, [_file(f"{DOUBLE[1:]}/.stamp", stamp, 0o644)], log)
 
 
@@ -205,7 +268,9 @@ def _wait_for_systemd(pc: Pc, patience: float = 60) -> None:
         if answer in ("running", "degraded") and listening:
             return
         time.sleep(0.3)
-    raise LabError(f"{pc.name}: systemd has not started everything in {patience:.0f} s: {answer}", f"docker logs {pc.container}")
+    raise LabError(
+        f"{pc.name}: systemd has not started everything in {patience:.0f} s: {answer}", f"docker logs {pc.container}"
+    )
 
 
 def _host_keys(pc: Pc) -> list[str]:
@@ -213,5 +278,7 @@ def _host_keys(pc: Pc) -> list[str]:
     found = exec_in_pc(pc.name, ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"]).stdout.decode()
     keys = [" ".join(line.split()[:2]) for line in found.splitlines() if line.strip()]
     if not keys:
-        raise LabError(f"{pc.name}: SSH server has no host keys: /etc/ssh", f"docker exec {pc.container} journalctl -u ssh")
+        raise LabError(
+            f"{pc.name}: SSH server has no host keys: /etc/ssh", f"docker exec {pc.container} journalctl -u ssh"
+        )
     return keys

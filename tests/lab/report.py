@@ -52,7 +52,9 @@ class Screen:
         self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._live.stop()
 
     def say(self, text: str) -> None:
@@ -70,7 +72,9 @@ class Screen:
             now = time.monotonic() - outcome.started if outcome.state == "running" else outcome.seconds
             spent = f"{now:6.1f} s" if outcome.started else ""
             style = STYLES[outcome.state]
-            table.add_row(Text(MARKS[outcome.state], style), Text(name, style), Text(spent), Text(outcome.note[:80], "dim"))
+            table.add_row(
+                Text(MARKS[outcome.state], style), Text(name, style), Text(spent), Text(outcome.note[:80], "dim")
+            )
         return Group(table)
 
 
@@ -83,7 +87,10 @@ def watcher(names: list[str]) -> Lines | Screen:
 def times(outcomes: Mapping[str, Outcome], total: float) -> str:
     """The table of stage times, as text of fixed width."""
     width = max(len(name) for name in outcomes)
-    rows = [f"  {name:<{width}}  {outcome.seconds:7.1f} s  {_detail(outcome)}".rstrip() for name, outcome in outcomes.items()]
+    rows = [
+        f"  {name:<{width}}  {outcome.seconds:7.1f} s  {_detail(outcome)}".rstrip()
+        for name, outcome in outcomes.items()
+    ]
     return "\n".join(["stages:", *rows, f"  {'all (side by side)':<{width}}  {total:7.1f} s"])
 
 

@@ -98,7 +98,7 @@ def _work(stage: Stage, outcome: Outcome) -> None:
     threading.current_thread().name = f"stage {stage.name}"
     try:
         outcome.note = stage.run() or ""
-    except BaseException as error:  # noqa: BLE001 - kept for the summary; one stage never takes the others along
+    except BaseException as error:  # kept for the summary: one stage never takes the others along
         outcome.error, outcome.note = error, str(error).splitlines()[0] if str(error) else type(error).__name__
     outcome.seconds = time.monotonic() - outcome.started
     outcome.state = "failed" if outcome.error else "done"
