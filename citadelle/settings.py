@@ -6,7 +6,10 @@ role's name) and its defaults are the only ones. Raises `DeployError`, which pyi
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
     from pyinfra.api.host import Host
+
+MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
 
 
 class DeployError(PyinfraError):
@@ -57,7 +62,7 @@ def _cure(key: str, field: FieldInfo | None) -> str:
         return "see docs/settings.md"
     if field.is_required():
         return f"set {key} in the inventory: {field.description}"
-    return f"default is {field.get_default(call_default_factory=True)!r}; {field.description}"
+    return f"default is {_default(field)}; {field.description}"
 
 
 def known_keys() -> set[str]:
@@ -83,9 +88,9 @@ def _subclasses(cls: type[RoleSettings]) -> Iterable[type[RoleSettings]]:
 def refuse_unknown_keys(host: Host) -> None:
     """Raise `DeployError` for inventory keys that nothing reads, with the nearest known key as a hint.
 
-    Keys that start with `_` are pyinfra's own global arguments and pass.
+    Keys that start with `_` are pyinfra's own global arguments and pass, and so do those of the host's own connector.
     """
-    known = known_keys()
+    known = known_keys() | set(host.connector_cls.data_meta)
     unknown = [key for key in host.data.dict() if key not in known and not key.startswith("_")]
     if not unknown:
         return
@@ -106,7 +111,12 @@ def describe(cls: type[RoleSettings]) -> list[tuple[str, str, str, str]]:
 
 
 def _default(field: FieldInfo) -> str:
-    return "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+    return "required" if field.is_required() else repr(_plain(field.get_default(call_default_factory=True)))
+
+
+def _plain(value: Any) -> Any:
+    """As an inventory writes it: paths and addresses are texts there."""
+    return str(value) if isinstance(value, PurePath | IPv4Address | IPv6Address) else value
 
 
 def _type_name(annotation: Any) -> str:
@@ -114,4 +124,4 @@ def _type_name(annotation: Any) -> str:
         return annotation.__name__
     if str(annotation).startswith("typing.Literal"):
         return " or ".join(repr(value) for value in get_args(annotation))
-    return str(annotation).replace("typing.", "").replace("NoneType", "None")
+    return MODULE.sub("", str(annotation)).replace("NoneType", "None")

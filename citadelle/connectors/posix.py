@@ -22,13 +22,19 @@ from citadelle.connectors.ssh import Connection, Target, connection
 from citadelle.connectors.text import lines
 from citadelle.connectors.transfer import download, open_sftp, upload
 
+# pyinfra's own default accepts the key of an unknown host.
+DATA_META: dict[str, DataMeta] = {
+    **connector_data_meta,
+    "ssh_strict_host_key_checking": DataMeta("Always strict: `yes` is the only value", "yes"),
+}
+
 
 class SSHHostConnector(BaseConnector):
     """A host of an SSH server that it may share with others; subclasses say how commands run there."""
 
     handles_execution = True
     data_cls = ConnectorData
-    data_meta: ClassVar[dict[str, DataMeta]] = connector_data_meta
+    data_meta: ClassVar[dict[str, DataMeta]] = DATA_META
     group: ClassVar[str]
 
     def __init__(self, state: Any, host: Any):

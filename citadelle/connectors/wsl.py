@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 from pyinfra.api.command import StringCommand
 from pyinfra.api.state import StateStage
 from pyinfra.connectors.base import DataMeta
-from pyinfra.connectors.ssh import ConnectorData, connector_data_meta
+from pyinfra.connectors.ssh import ConnectorData
 from pyinfra.connectors.util import CommandOutput
 
-from citadelle.connectors.posix import PosixConnector
+from citadelle.connectors.posix import DATA_META, PosixConnector
 from citadelle.connectors.shell import ShellRefused
 from citadelle.connectors.text import lines
 
@@ -48,7 +48,7 @@ class WSLConnector(PosixConnector):
     group = "wsl"
     data_cls = WSLData
     data_meta: ClassVar[dict[str, DataMeta]] = {
-        **connector_data_meta,
+        **DATA_META,
         "wsl_distro": DataMeta("Name of the WSL distribution", "citadelle"),
     }
 
