@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import enums
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from double import enums
 
 HERE = Path(__file__).resolve().parent
 # Windows modules that an ordinary Windows 11 does not have, or whose commands the engine brings.
@@ -23,7 +25,7 @@ ABSENT = {
     "Microsoft.PowerShell.Operation.Validation", "Microsoft.PowerShell.Utility", "Microsoft.WSMan.Management",
 }  # fmt: skip
 # Commands of modules that the engine brings itself, in both personalities.
-ENGINE = set(
+ENGINE = set(  # noqa: SIM905  # a list literal would be 44 lines
     """Add-Content Clear-Content Clear-Item Clear-ItemProperty Convert-Path Copy-Item Copy-ItemProperty Get-ChildItem
     Get-Content Get-Item Get-ItemProperty Get-ItemPropertyValue Get-Location Get-PSDrive Get-PSProvider Get-Process
     Get-TimeZone Join-Path Move-Item Move-ItemProperty New-Item New-ItemProperty New-PSDrive Pop-Location Push-Location

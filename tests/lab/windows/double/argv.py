@@ -59,7 +59,7 @@ class _Splitter:
 def split_arguments(text: str) -> list[str]:
     """The arguments after the program's name."""
     splitter = _Splitter(text)
-    words = []
+    words: list[str] = []
     while True:
         while splitter.at < len(text) and text[splitter.at] in " \t":
             splitter.at += 1

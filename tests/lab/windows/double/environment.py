@@ -53,7 +53,7 @@ def _plain(value: Any) -> str:
 
 
 def _from_registry(key: str, content: dict[str, Any]) -> dict[str, str]:
-    found = next((values for name, values in content.items() if name.lower() == key.lower()), {})
+    found: dict[str, Any] = next((values for name, values in content.items() if name.lower() == key.lower()), {})
     return {name: _plain(value) for name, value in found.items()}
 
 

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 
 def _members(session: int) -> list[int]:
@@ -27,10 +28,8 @@ def _members(session: int) -> list[int]:
 def close(session: int) -> None:
     """Kills every process of the job."""
     for pid in _members(session):
-        try:
+        with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-        except OSError:
-            pass
 
 
 def start(become: Callable[[], None]) -> int:
@@ -50,10 +49,8 @@ def wait(pid: int, parent: int) -> int:
     poller = select.poll()
     own = os.pidfd_open(pid)
     poller.register(own, select.POLLIN)
-    try:
+    with suppress(OSError):
         poller.register(os.pidfd_open(parent), select.POLLIN)
-    except OSError:
-        pass
     if not any(handle == own for handle, _ in poller.poll()):
         close(pid)
         os.waitpid(pid, 0)

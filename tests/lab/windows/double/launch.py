@@ -124,8 +124,6 @@ def run(commands: list[Command], variables: dict[str, str]) -> int:
         sign = group[0].joined_by
         if (sign == "&&" and code != 0) or (sign == "||" and code == 0):
             continue
-        if len(group) == 1 and builtins.changes_state(group[0].text):
-            code = _one(group[0], variables)
-        else:
-            code = _piped(group, variables)
+        stays = len(group) == 1 and builtins.changes_state(group[0].text)
+        code = _one(group[0], variables) if stays else _piped(group, variables)
     return code

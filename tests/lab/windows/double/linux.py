@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from contextlib import suppress
 
 from . import home, streams
 
@@ -65,10 +66,8 @@ def become(distro: str, user_name: str, cd: str, words: list[str] | None, shell_
         words = [user.pw_shell, "-c", shell_text] if shell_text is not None else [user.pw_shell, "-l"]
     _remember(distro)
     if os.getpid() != os.getsid(0):
-        try:
+        with suppress(PermissionError):  # raised when it leads a process group already: then it keeps its session
             os.setsid()
-        except PermissionError:
-            pass  # leads a process group already: it keeps its session
     run = _as_root if os.geteuid() == 0 else _as_administrator
     try:
         run(user, words, _surroundings(user, distro), _folder(cd, user))

@@ -91,7 +91,8 @@ def _send(handle: int, packet: bytes) -> None:
 
 def _between() -> int:
     engine = subprocess.Popen([server()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-    assert engine.stdin is not None and engine.stdout is not None
+    assert engine.stdin is not None
+    assert engine.stdout is not None
     to_engine, from_engine, realpaths = engine.stdin, engine.stdout, set[bytes]()
 
     def requests() -> None:
