@@ -1,0 +1,38 @@
+"""The generated page is what would be generated, and the check notices when it is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "docs/generate.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=root)
+
+
+def test_the_settings_page_is_fresh() -> None:
+    done = generate(ROOT, "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_stale_page_is_noticed_and_written_anew(tmp_path: Path) -> None:
+    for name in ("citadelle", "roles", "compose", "policies"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs/generate.py", tmp_path / "docs")
+    stale = (ROOT / "docs/settings.md").read_text().replace("`8080`", "`8081`")
+    (tmp_path / "docs/settings.md").write_text(stale)
+    done = generate(tmp_path, "--check")
+    assert done.returncode == 1
+    assert done.stderr == "docs/settings.md: is not what the settings say: stale\nhint: python docs/generate.py\n"
+    assert generate(tmp_path).returncode == 0
+    assert (tmp_path / "docs/settings.md").read_text() == (ROOT / "docs/settings.md").read_text()
+
+
+def test_a_wrong_word_is_a_usage_error() -> None:
+    assert generate(ROOT, "--force").returncode == 2
