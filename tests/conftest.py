@@ -24,7 +24,9 @@ def shared_data() -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--live", action="store_true", help="also run the tests that need a real host or a reachable registry")
+    parser.addoption(
+        "--live", action="store_true", help="also run the tests that need a real host or a reachable registry"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -54,7 +54,10 @@ class Process:
             raise Unreachable(f"connection lost while sending: {error}") from error
 
     def blocks(self, seconds: float | None) -> Iterator[tuple[str, bytes]]:
-        """Blocks `(stream, bytes)` as they arrive; empty bytes end a stream, the iterator ends with both. Raises `TimeoutError` after `seconds`."""
+        """Blocks `(stream, bytes)` as they arrive; empty bytes end a stream, the iterator ends with both.
+
+        Raises `TimeoutError` after `seconds`.
+        """
         deadline = None if seconds is None else time.monotonic() + seconds
         while len(self._ended) < 2:
             found = list(self._drain())

@@ -189,9 +189,9 @@ def _open(target: Target) -> SSHClient:
 
 def _tune(transport: paramiko.Transport) -> None:
     transport.set_keepalive(KEEPALIVE_SECONDS)
-    with suppress(
-        AttributeError, OSError
-    ):  # a ProxyJump's channel has no socket options; not every system has the second
+    if not isinstance(transport.sock, socket.socket):
+        return  # a ProxyJump's channel has no socket options
+    with suppress(AttributeError, OSError):  # not every system has the second
         # Without this every command waits 40 ms for Nagle's algorithm and the server's delayed acknowledgement.
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)

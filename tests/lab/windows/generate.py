@@ -25,13 +25,13 @@ ABSENT = {
     "Microsoft.PowerShell.Operation.Validation", "Microsoft.PowerShell.Utility", "Microsoft.WSMan.Management",
 }  # fmt: skip
 # Commands of modules that the engine brings itself, in both personalities.
-ENGINE = set(  # noqa: SIM905  # a list literal would be 44 lines
+ENGINE = set(
     """Add-Content Clear-Content Clear-Item Clear-ItemProperty Convert-Path Copy-Item Copy-ItemProperty Get-ChildItem
     Get-Content Get-Item Get-ItemProperty Get-ItemPropertyValue Get-Location Get-PSDrive Get-PSProvider Get-Process
     Get-TimeZone Join-Path Move-Item Move-ItemProperty New-Item New-ItemProperty New-PSDrive Pop-Location Push-Location
     Remove-Item Remove-ItemProperty Remove-PSDrive Rename-Item Rename-ItemProperty Resolve-Path Set-Content Set-Item
     Set-ItemProperty Set-Location Split-Path Start-Process Stop-Process Test-Path Wait-Process ConvertFrom-SecureString
-    ConvertTo-SecureString Get-Credential Get-ExecutionPolicy Set-ExecutionPolicy Invoke-Item""".split()
+    ConvertTo-SecureString Get-Credential Get-ExecutionPolicy Set-ExecutionPolicy Invoke-Item""".split()  # noqa: SIM905  (a list literal would be 44 lines)
 )
 # Types that exist in the engine under a short name; everything unknown becomes [object].
 PLAIN = {
