@@ -131,7 +131,7 @@ def test_unknown_fields_are_refused(policy: Policy, field: str) -> None:
 def test_common_fields_without_effect_are_swallowed(run: Run) -> None:
     async def scenario(stack: Stack) -> None:
         assert (await stack.ask(user="me", metadata={"a": EVIL}, store=True))[0] == 200
-        assert set(stack.engine.requests[0]) == {"model", "messages", "stream", "max_tokens"}
+        assert set(stack.engine.requests[0]) == {"model", "messages", "stream", "max_tokens", "temperature"}
 
     run(scenario)
 
@@ -157,7 +157,7 @@ def test_common_fields_without_effect_are_swallowed(run: Run) -> None:
     ],
 )  # fmt: skip
 def test_options_are_clamped(policy: Policy, sent: dict[str, Any], arrives: dict[str, Any]) -> None:
-    assert parse(policy, **sent).options == arrives
+    assert parse(policy, **sent).options == {"temperature": 0} | arrives
 
 
 @pytest.mark.parametrize(
