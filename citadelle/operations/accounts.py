@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
 from citadelle.facts.accounts import Account, Accounts, UidOwners
@@ -26,8 +26,9 @@ def service_users(uids: dict[str, int]) -> Generator[PyinfraCommand, None, None]
         host.noop(f"{len(uids)} service accounts are right")
         return
     taken = host.get_fact(UidOwners, uids=list(wrong.values()))
-    for name, uid in wrong.items():
-        yield from _make(name, uid, present.get(name), taken.get(uid))
+    steps = [step for name, uid in wrong.items() for step in _make(name, uid, present.get(name), taken.get(uid))]
+    # A refusal comes before any change, so that nothing is half applied.
+    yield from sorted(steps, key=lambda step: not isinstance(step, FunctionCommand))
 
 
 def _wanted(uid: int) -> Account:
