@@ -25,14 +25,13 @@ ABSENT = {
     "Microsoft.PowerShell.Operation.Validation", "Microsoft.PowerShell.Utility", "Microsoft.WSMan.Management",
 }  # fmt: skip
 # Commands of modules that the engine brings itself, in both personalities.
-ENGINE = set(
-    """Add-Content Clear-Content Clear-Item Clear-ItemProperty Convert-Path Copy-Item Copy-ItemProperty Get-ChildItem
+ENGINE_WORDS = """Add-Content Clear-Content Clear-Item Clear-ItemProperty Convert-Path Copy-Item Copy-ItemProperty Get-ChildItem
     Get-Content Get-Item Get-ItemProperty Get-ItemPropertyValue Get-Location Get-PSDrive Get-PSProvider Get-Process
     Get-TimeZone Join-Path Move-Item Move-ItemProperty New-Item New-ItemProperty New-PSDrive Pop-Location Push-Location
     Remove-Item Remove-ItemProperty Remove-PSDrive Rename-Item Rename-ItemProperty Resolve-Path Set-Content Set-Item
     Set-ItemProperty Set-Location Split-Path Start-Process Stop-Process Test-Path Wait-Process ConvertFrom-SecureString
-    ConvertTo-SecureString Get-Credential Get-ExecutionPolicy Set-ExecutionPolicy Invoke-Item""".split()  # noqa: SIM905  (a list literal would be 44 lines)
-)
+    ConvertTo-SecureString Get-Credential Get-ExecutionPolicy Set-ExecutionPolicy Invoke-Item"""
+ENGINE = set(ENGINE_WORDS.split())
 # Types that exist in the engine under a short name; everything unknown becomes [object].
 PLAIN = {
     "string": "string", "string[]": "string[]", "int32": "int", "int32[]": "int[]", "int64": "long", "int64[]": "long[]",
@@ -140,13 +139,17 @@ def _attribute(name: str, required: bool, position: str, pipe: str) -> str:
     return f"[Parameter({','.join(inside)})]"
 
 
-def _parameter(module: Module, name: str, fact: dict[str, Any], sets: dict[str, tuple[bool, str]]) -> str:
+def _parameter(
+    module: Module, name: str, fact: dict[str, Any], sets: dict[str, tuple[bool, str]], taken: set[str]
+) -> str:
     pipe = str(fact.get("pipe") or "")
     lines = [
         _attribute(key, required, position, pipe) for key, (required, position) in (sets or {"": (False, "")}).items()
     ]
-    if fact.get("aliases"):
-        lines.append(f"[Alias({','.join(map(_quote, fact['aliases']))})]")
+    aliases = [alias for alias in fact.get("aliases", []) if alias.lower() not in taken]
+    taken.update(alias.lower() for alias in aliases)
+    if aliases:
+        lines.append(f"[Alias({','.join(map(_quote, aliases))})]")
     checks, kind = module.kind(name, fact)
     return "".join([*lines, *checks, kind]) + "$" + name
 
@@ -160,8 +163,9 @@ def _function(module: Module, name: str, fact: dict[str, Any]) -> str:
         binding.append(f"DefaultParameterSetName={_quote(fact['default'])}")
     if asks:
         binding.append("SupportsShouldProcess")
+    taken = {parameter.lower() for parameter in parameters}  # an alias that the pages give twice counts once
     lines = [
-        _parameter(module, parameter, facts, sets.get(parameter, {}))
+        _parameter(module, parameter, facts, sets.get(parameter, {}), taken)
         for parameter, facts in parameters.items()
         if not (asks and parameter in ("WhatIf", "Confirm"))
     ]

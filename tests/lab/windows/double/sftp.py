@@ -10,7 +10,14 @@ from . import home, journal
 SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
 ONE_PATH = {3, 7, 9, 10, 11, 13, 14, 15, 16, 17, 19}  # packet types whose first text is a path
 TWO_PATHS = {18, 20}  # rename, symlink
-NAME = 104
+EXTENDED, NAME = 200, 104
+EXTENSIONS = {  # extended requests and how many paths they start with
+    b"posix-rename@openssh.com": 2,
+    b"hardlink@openssh.com": 2,
+    b"statvfs@openssh.com": 1,
+    b"lsetstat@openssh.com": 1,
+    b"expand-path@openssh.com": 1,
+}
 
 
 def server() -> str:
@@ -45,16 +52,23 @@ def _outward(path: bytes) -> bytes:
     return b"/C:" + path[len(own) :] if path == own or path.startswith(own + b"/") else path
 
 
-def _request(packet: bytes) -> bytes:
+def _paths(packet: bytes) -> tuple[int, int]:
+    """How many paths a request starts with, and where the first one lies."""
     kind = packet[0]
-    if kind not in ONE_PATH | TWO_PATHS:
-        return packet
-    head, at, out = packet[:5], 5, b""
-    for _ in range(2 if kind in TWO_PATHS else 1):
+    if kind == EXTENDED:
+        name, after = _text(packet, 5)
+        return EXTENSIONS.get(name, 0), after
+    return 2 if kind in TWO_PATHS else 1 if kind in ONE_PATH else 0, 5
+
+
+def _request(packet: bytes) -> bytes:
+    count, first = _paths(packet)
+    at, out = first, b""
+    for _ in range(count):
         path, at = _text(packet, at)
         path = _inward(path)
         out += struct.pack(">I", len(path)) + path
-    return head + out + packet[at:]
+    return packet[:first] + out + packet[at:]
 
 
 def _reply(packet: bytes, realpaths: set[bytes]) -> bytes:

@@ -121,8 +121,8 @@ param(
 [Parameter()][int]$ThrottleLimit,
 [Parameter(ParameterSetName='EapTlsAuth',Mandatory,ValueFromPipelineByPropertyName)][switch]$Tls,
 [Parameter(ParameterSetName='EapTtlsAuth',Mandatory,ValueFromPipelineByPropertyName)][switch]$Ttls,
-[Parameter(ParameterSetName='EapTtlsAuth',Position=0)][Parameter(ParameterSetName='PeapAuth',Position=0)][Alias('TunneledEapAuthMethod')][xml]$TunneledEapAuthMethod,
-[Parameter(ParameterSetName='EapTtlsAuth',ValueFromPipelineByPropertyName)][Alias('TunneledNonEapAuthMethod')][ValidateSet('Pap','Chap','MSChap','MSChapv2')][string]$TunneledNonEapAuthMethod,
+[Parameter(ParameterSetName='EapTtlsAuth',Position=0)][Parameter(ParameterSetName='PeapAuth',Position=0)][xml]$TunneledEapAuthMethod,
+[Parameter(ParameterSetName='EapTtlsAuth',ValueFromPipelineByPropertyName)][ValidateSet('Pap','Chap','MSChap','MSChapv2')][string]$TunneledNonEapAuthMethod,
 [Parameter(ParameterSetName='EapMsChapv2Auth',ValueFromPipelineByPropertyName)][Parameter(ParameterSetName='EapTtlsAuth',ValueFromPipelineByPropertyName)][switch]$UseWinlogonCredential,
 [Parameter(ParameterSetName='EapTlsAuth',ValueFromPipelineByPropertyName)][switch]$UserCertificate,
 [Parameter(ParameterSetName='EapTlsAuth',ValueFromPipelineByPropertyName)][Parameter(ParameterSetName='PeapAuth',ValueFromPipelineByPropertyName)][switch]$VerifyServerIdentity
