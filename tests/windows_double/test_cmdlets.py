@@ -124,7 +124,8 @@ def test_firewall_profiles_show_both_stores(either: Double) -> None:
     )
     shown = _json(
         either,
-        "Get-NetFirewallProfile | Select-Object Name,Enabled,DefaultInboundAction,LogBlocked,LogMaxSizeKilobytes | ConvertTo-Json -Compress",
+        "Get-NetFirewallProfile | Select-Object Name,Enabled,DefaultInboundAction,LogBlocked,LogMaxSizeKilobytes |"
+        " ConvertTo-Json -Compress",
     )
     assert shown == [
         {"Name": name, "Enabled": 1, "DefaultInboundAction": 4, "LogBlocked": 1, "LogMaxSizeKilobytes": 16384}
@@ -134,7 +135,8 @@ def test_firewall_profiles_show_both_stores(either: Double) -> None:
 
 def test_firewall_rules_round_trip(either: Double) -> None:
     either.ps(
-        "New-NetFirewallRule -Name a -DisplayName a -Group g -Direction Inbound -Action Block -Protocol TCP -LocalPort 11434 -Profile Domain,Private"
+        "New-NetFirewallRule -Name a -DisplayName a -Group g -Direction Inbound -Action Block -Profile Domain,Private"
+        " -Protocol TCP -LocalPort 11434"
     )
     either.ps("Get-NetFirewallRule -Name a | Set-NetFirewallRule -RemoteAddress 10.0.0.0/8,LocalSubnet")
     rule = either.state["firewall"]["rules"]["a"]
@@ -185,13 +187,16 @@ def test_scheduled_tasks_are_registered_and_really_run(windows: Double) -> None:
     $a = New-ScheduledTaskAction -Execute 'cmd' -Argument '/c echo ran> C:\\ran.txt'
     $t = New-ScheduledTaskTrigger -AtStartup
     $p = New-ScheduledTaskPrincipal -UserId "$env:COMPUTERNAME\\operator" -LogonType S4U -RunLevel Limited
-    $s = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -RestartCount 10 -RestartInterval (New-TimeSpan -Minutes 1) -ExecutionTimeLimit ([TimeSpan]::Zero)
+    $s = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -RestartCount 10 `
+        -RestartInterval (New-TimeSpan -Minutes 1) -ExecutionTimeLimit ([TimeSpan]::Zero)
     Register-ScheduledTask -TaskName llm -TaskPath '\\stack\\' -Action $a -Trigger $t -Principal $p -Settings $s -Force | Out-Null
     Start-ScheduledTask -TaskName llm -TaskPath '\\stack\\'
     for ($i = 0; $i -lt 100 -and (Get-ScheduledTaskInfo -TaskName llm).LastTaskResult -ne 0; $i++) { Start-Sleep -Milliseconds 100 }
-    Get-ScheduledTask llm | Select-Object TaskName,State,@{n='l';e={[int]$_.Principal.LogonType}},@{n='r';e={(Get-ScheduledTaskInfo -TaskName llm).LastTaskResult}} | ConvertTo-Json -Compress
+    $task = Get-ScheduledTask llm
+    [ordered]@{ name = $task.TaskName; state = [int]$task.State; logon = [int]$task.Principal.LogonType
+        result = (Get-ScheduledTaskInfo -TaskName llm).LastTaskResult } | ConvertTo-Json -Compress
     """
-    assert _json(windows, script) == {"TaskName": "llm", "State": 3, "l": 2, "r": 0}
+    assert _json(windows, script) == {"name": "llm", "state": 3, "logon": 2, "result": 0}
     assert windows.path("C:\\ran.txt").read_bytes() == b"ran\r\n"
 
 
@@ -202,7 +207,10 @@ def test_bitlocker_keeps_one_recovery_password_until_it_encrypts(windows: Double
     windows.ps(
         "Enable-BitLocker -MountPoint C: -EncryptionMethod XtsAes256 -UsedSpaceOnly -TpmProtector -SkipHardwareTest | Out-Null"
     )
-    script = "$v = Get-BitLockerVolume C:; \"$($v.VolumeStatus) $($v.ProtectionStatus) $([int]$v.EncryptionMethod) $($v.KeyProtector.KeyProtectorType -join ',')\""
+    script = """
+    $v = Get-BitLockerVolume C:
+    "$($v.VolumeStatus) $($v.ProtectionStatus) $([int]$v.EncryptionMethod) $($v.KeyProtector.KeyProtectorType -join ',')"
+    """
     assert windows.ps(script).text == "FullyEncrypted On 7 RecoveryPassword,Tpm"
     groups = windows.state["bitlocker"]["C:"]["KeyProtector"][0]["RecoveryPassword"].split("-")
     assert len(groups) == 8
@@ -222,7 +230,8 @@ def test_machine_facts(either: Double) -> None:
     } | ConvertTo-Json -Compress
     """
     assert _json(either, script) == {
-        "sku": 48, "domain": False, "spec": "2.0, 0, 1.38", "sshd": "Running", "tpm": True, "boot": True, "av": "Normal", "vmp": 2, "ssh": "Installed",
+        "sku": 48, "domain": False, "spec": "2.0, 0, 1.38", "sshd": "Running", "tpm": True, "boot": True, "av": "Normal",
+        "vmp": 2, "ssh": "Installed",
     }  # fmt: skip
 
 
@@ -265,7 +274,10 @@ def test_parallel_processes_do_not_lose_each_other_s_changes(windows: Double) ->
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_names_are_those_of_the_language(windows: Double, language: str) -> None:
     windows.control("language", language)
-    script = "(Get-Culture).Name; (Get-LocalGroup -SID S-1-5-32-544).Name; (Get-LocalUser operator).ObjectClass; (Get-NetFirewallProfile Public).Name"
+    script = """
+    (Get-Culture).Name; (Get-LocalGroup -SID S-1-5-32-544).Name
+    (Get-LocalUser operator).ObjectClass; (Get-NetFirewallProfile Public).Name
+    """
     expected = {
         "fr": ["fr-FR", "Administrateurs", "Utilisateur", "Public"],
         "en": ["en-US", "Administrators", "User", "Public"],
