@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import shared_path
 from tests.windows_double.conftest import CODE, Double
 
+pytestmark = pytest.mark.lab
+
 
 def test_the_generated_modules_are_those_of_the_table() -> None:
     table = shared_path("data", "windows", "cmdlets-5.1-base.json")

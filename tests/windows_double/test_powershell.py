@@ -10,6 +10,8 @@ import pytest
 
 from tests.windows_double.conftest import CODE, Double, encoded
 
+pytestmark = pytest.mark.lab
+
 
 def test_stdout_is_the_oem_code_page_with_crlf(either: Double) -> None:
     assert either.ps("'é'; 'ok'").out == b"\x82\r\nok\r\n"

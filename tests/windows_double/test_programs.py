@@ -7,6 +7,8 @@ import pytest
 
 from tests.windows_double.conftest import Double
 
+pytestmark = pytest.mark.lab
+
 
 def test_icacls_grants_replaces_and_cuts_inheritance(double: Double) -> None:
     line = "icacls C:\\ProgramData\\ssh /inheritance:r /grant *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.windows_double.conftest import Double
 
+pytestmark = pytest.mark.lab
+
 
 def test_a_line_over_the_limit_fails_with_cmd_s_own_words(double: Double) -> None:
     answer = double.ask("echo " + "x" * 8200)

@@ -13,6 +13,8 @@ from tests.sshd import Sshd
 from tests.windows_double.conftest import CODE, Double, encoded
 from tests.windows_double.test_powershell import _gone
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture
 def client(windows: Double, tmp_path: Path) -> Iterator[paramiko.SSHClient]:

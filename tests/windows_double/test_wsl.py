@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import shared_path
 from tests.windows_double.conftest import Double
 
+pytestmark = pytest.mark.lab
+
 EXE = '"C:\\Program Files\\WSL\\wsl.exe"'
 
 

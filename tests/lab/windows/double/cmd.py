@@ -102,7 +102,7 @@ def parse(request: str, environment: dict[str, str]) -> list[Command]:
     line = re.split(r"[\r\n]", request, maxsplit=1)[0]
     commands = _Reader(expand(line, environment)).read()
     for command in commands:
-        command.text = command.text.lstrip(" \t,;=@").rstrip(" \t")
+        command.text = command.text.lstrip(" \t,;=@")  # blanks behind stay: `echo a & b` and `set X=1 && b` keep them
     if len(commands) > 1 and not commands[-1].text and commands[-1].joined_by == "&":
         commands.pop()
     if len(commands) > 1 and any(not command.text for command in commands):
