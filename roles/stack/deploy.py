@@ -81,4 +81,4 @@ def stack() -> None:
     files.present(name="Place the stack's script and unit", files=files.role_files(FILES, MODES))
     operations.release(name="Place the release of the stack", content=content)
     operations.running(name="Run the release, every service healthy", release_id=content.id)
-    systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=None)
+    systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=True)

@@ -73,5 +73,7 @@ def stack_host(tmp_path: Path) -> StackHost:
         (tmp_path / "bin" / name).chmod(0o755)
     script = SCRIPT.read_text()
     assert script.count("ROOT=/opt/citadelle\n") == 1
+    assert script.count("LOCK=/run/lock/citadelle-stack\n") == 1
+    script = script.replace("LOCK=/run/lock/citadelle-stack\n", f"LOCK={tmp_path}/lock\n")
     (tmp_path / "stack").write_text(script.replace("ROOT=/opt/citadelle\n", f"ROOT={tmp_path}\n"))
     return StackHost(tmp_path)

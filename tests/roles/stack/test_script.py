@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import threading
 
 import pytest
 
@@ -153,6 +155,28 @@ def test_an_interrupted_start_is_finished_by_the_next(stack_host: StackHost) -> 
     assert state(stack_host).problems("two") == ["current release is one"]
     assert stack_host.run("up", "two").returncode == 0
     assert state(stack_host).problems("two") == []
+
+
+def test_stop_ends_the_containers_and_boot_brings_them_back(stack_host: StackHost) -> None:
+    assert stack_host.run("stop").returncode == 0
+    stack_host.place("one")
+    stack_host.run("up", "one")
+    assert stack_host.run("stop").returncode == 0
+    assert (stack_host.runs, stack_host.current) == ("", "one")
+    assert stack_host.run("boot").returncode == 0
+    assert stack_host.starts == ["up one", "stop one", "up one"]
+
+
+def test_two_starts_wait_for_each_other(stack_host: StackHost) -> None:
+    stack_host.place("one")
+    with (stack_host.path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=stack_host.run, args=("up", "one"))
+        waiting.start()
+        waiting.join(0.3)
+        assert (waiting.is_alive(), stack_host.starts) == (True, [])
+    waiting.join()
+    assert stack_host.starts == ["up one"]
 
 
 def test_an_unknown_word_is_refused(stack_host: StackHost) -> None:
