@@ -10,7 +10,6 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.facts.server import LinuxDistribution
-from pyinfra.operations import apt
 
 from citadelle.facts.docker import ImagesPresent, PackagesInstalled
 from citadelle.operations.refusal import refusal
@@ -25,6 +24,8 @@ PACKAGES = {
 }
 # Fingerprint as published on docs.docker.com/engine/install/debian; apt refuses a package that this key has not signed.
 KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+QUIET = "export LC_ALL=C DEBIAN_FRONTEND=noninteractive;"
+APT = "apt-get -qq -o DPkg::Lock::Timeout=300"
 STAGING = "/var/lib/citadelle/staging"
 
 
@@ -42,15 +43,16 @@ def installed(source: Literal["docker", "distribution"]) -> Generator[PyinfraCom
         return
     if source == "docker":
         yield from _repository()
-    yield StringCommand("apt-get update -qq", _env={"LC_ALL": "C"})
-    yield from apt.packages._inner(packages=missing, no_recommends=True)
+    # A run that was cut off leaves packages half set up, or an apt of its own that still ends by itself.
+    yield StringCommand(QUIET, APT, "update &&", "dpkg --configure -a")
+    yield StringCommand(QUIET, APT, "install --yes --no-install-recommends", *map(QuoteString, missing))
 
 
 def _repository() -> Generator[PyinfraCommand, None, None]:
     distribution = host.get_fact(LinuxDistribution)["release_meta"]
     base = f"https://download.docker.com/linux/{distribution['ID']}"
     key = "/etc/apt/keyrings/docker.asc"
-    yield StringCommand("apt-get update -qq && apt-get install -y -qq ca-certificates curl gnupg")
+    yield StringCommand(QUIET, APT, "update &&", APT, "install --yes ca-certificates curl gnupg")
     yield StringCommand("mkdir -p /etc/apt/keyrings && curl -fsSL --proto =https", f"{base}/gpg", "-o", f"{key}.new")
     yield StringCommand(
         f"gpg --show-keys --with-colons {key}.new | grep -q ':{KEY_FINGERPRINT}:'",

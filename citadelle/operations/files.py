@@ -14,6 +14,9 @@ from pyinfra.api.command import PyinfraCommand
 
 from citadelle.facts.files import FileState, FileStates
 
+# A file here stands for an `after` that has not succeeded yet: a run that was cut off in between is finished by the next one.
+PENDING = "/var/lib/citadelle/pending"
+
 
 @dataclass(frozen=True)
 class File:
@@ -45,14 +48,18 @@ def present(files: list[File], after: str = "") -> Generator[PyinfraCommand, Non
     + files: the files as they shall be. A new content is uploaded beside its path, checked, then renamed: no reader sees a half file.
     + after: command to run when any file has changed. An operation of its own would show as a change in every plan.
     """
-    states = host.get_fact(FileStates, paths=[file.path for file in files])
+    pending = f"{PENDING}/{hashlib.sha256(after.encode()).hexdigest()[:16]}"
+    states = host.get_fact(FileStates, paths=[*(file.path for file in files), *([pending] if after else [])])
     wrong = [file for file in files if states.get(file.path) != file.state]
+    if not wrong and pending not in states:
+        host.noop(f"{len(files)} files are right")
+        return
+    if after:
+        yield StringCommand("mkdir -p", PENDING, "&& : >", pending)
     for file in wrong:
         yield from _put(file)
-    if wrong and after:
-        yield StringCommand(after)
-    if not wrong:
-        host.noop(f"{len(files)} files are right")
+    if after:
+        yield StringCommand(f"{{ {after}; }} && rm {pending}")
 
 
 def _put(file: File) -> Generator[PyinfraCommand, None, None]:

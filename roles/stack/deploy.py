@@ -78,7 +78,11 @@ def stack() -> None:
         archive=str(settings.stack_images_archive) if settings.stack_images_archive else None,
     )
     operations.operator_key(name="Make the operator's key on the host")
-    files.present(name="Place the stack's script and unit", files=files.role_files(FILES, MODES))
+    files.present(
+        name="Place the stack's script and unit",
+        files=files.role_files(FILES, MODES),
+        after="systemctl daemon-reload",
+    )
     operations.release(name="Place the release of the stack", content=content)
     operations.running(name="Run the release, every service healthy", release_id=content.id)
     systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=True)
