@@ -1,4 +1,4 @@
-"""The stack's own script on a host of folders: its paths lead into a temporary one, `docker`, `ss` and the verifier are doubles."""
+"""The stack's own script on a host of folders: its paths lead into a temporary one, `docker`, `ss`, `systemctl` and the verifier are doubles."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class StackHost:
 SS = '#!/bin/sh\ncat "$DOUBLE/listens" 2>/dev/null || true\n'
 VERIFIER = '#!/bin/sh\n[ ! -e "$DOUBLE/not-verified" ]\n'
 HOSTNAME = "#!/bin/sh\necho srv1\n"
+SYSTEMCTL = '#!/bin/sh\n[ "$*" = "is-active --quiet docker" ] && [ ! -e "$DOUBLE/daemon-dead" ]\n'
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def stack_host(tmp_path: Path) -> StackHost:
     for folder in ("bin", "double", "releases"):
         (tmp_path / folder).mkdir()
     (tmp_path / "bin/docker").symlink_to(DOUBLE)
-    for name, text in {"ss": SS, "python3": VERIFIER, "hostname": HOSTNAME}.items():
+    for name, text in {"ss": SS, "python3": VERIFIER, "hostname": HOSTNAME, "systemctl": SYSTEMCTL}.items():
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     script = SCRIPT.read_text()

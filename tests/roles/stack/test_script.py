@@ -167,6 +167,14 @@ def test_stop_ends_the_containers_and_boot_brings_them_back(stack_host: StackHos
     assert stack_host.starts == ["up one", "stop one", "up one"]
 
 
+def test_stop_does_not_wait_for_a_dead_daemon(stack_host: StackHost) -> None:
+    stack_host.place("one")
+    stack_host.run("up", "one")
+    stack_host.tell("daemon-dead")
+    assert stack_host.run("stop").returncode == 0
+    assert stack_host.starts == ["up one"]
+
+
 def test_two_starts_wait_for_each_other(stack_host: StackHost) -> None:
     stack_host.place("one")
     with (stack_host.path / "lock").open("w") as lock:
