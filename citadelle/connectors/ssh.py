@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import paramiko
+from paramiko import Channel, SFTPClient
 from pyinfra.connectors.sshuserclient import client as pyinfra_client
 from pyinfra.connectors.sshuserclient.client import SSHClient
 
@@ -31,7 +32,17 @@ SILENCE_SECONDS = 60
 # What paramiko raises when a line or a channel is gone.
 ERRORS = (paramiko.SSHException, EOFError, OSError)
 
-__all__ = ["ERRORS", "Connection", "Target", "Unreachable", "close_all", "connection", "fingerprint"]
+__all__ = [
+    "ERRORS",
+    "Channel",
+    "Connection",
+    "SFTPClient",
+    "Target",
+    "Unreachable",
+    "close_all",
+    "connection",
+    "fingerprint",
+]
 
 
 class Unreachable(OSError):
@@ -52,7 +63,7 @@ class Connection:
         transport = self._client.get_transport() if self._client else None
         return transport is not None and transport.is_active()
 
-    def channel(self) -> paramiko.Channel:
+    def channel(self) -> Channel:
         """A new session channel, over a new connection when the old one does not give any. Raises `Unreachable`."""
         transport, is_new = self._transport()
         try:
@@ -65,7 +76,7 @@ class Connection:
             self._drop(transport)
             return self.channel()
 
-    def forward(self, address: str, port: int) -> paramiko.Channel:
+    def forward(self, address: str, port: int) -> Channel:
         """A channel that the PC connects to `address:port` as seen from itself (needs `AllowTcpForwarding local`). Raises `Unreachable`."""
         transport, _ = self._transport()
         try:

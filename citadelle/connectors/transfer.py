@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import paramiko
+from citadelle.connectors.ssh import ERRORS, Channel, SFTPClient
 
 BLOCK = 1 << 18
 READ_AHEAD = 64
@@ -19,7 +19,7 @@ READ_AHEAD = 64
 class Side(Protocol):
     """What a transfer needs of a host; every method raises OSError with the host's own words."""
 
-    def sftp(self) -> paramiko.SFTPClient:
+    def sftp(self) -> SFTPClient:
         """An SFTP session that sees the host's files."""
 
     def remote(self, path: str) -> str:
@@ -38,9 +38,9 @@ class Side(Protocol):
         """Remove `part` if it is there."""
 
 
-def open_sftp(channel: paramiko.Channel) -> paramiko.SFTPClient:
+def open_sftp(channel: Channel) -> SFTPClient:
     """SFTP over a channel whose server is already asked for."""
-    return paramiko.SFTPClient(channel)
+    return SFTPClient(channel)
 
 
 def _pump(read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> str:
@@ -63,7 +63,7 @@ def upload(side: Side, source: IO[Any], path: str) -> None:
             sent = _pump(source.read, target.write)
         _same(path, side.digest(part), sent)
         side.place(part, path)
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except ERRORS as error:
         # Where the line is gone, the part stays: it is its owner's alone, and the next upload uses another name.
         with suppress(OSError, TimeoutError):
             side.forget(part)

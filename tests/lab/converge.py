@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from tests.lab import state
@@ -46,8 +46,7 @@ def ask(pcs: list[Pc], log: Log) -> dict[str, str]:
     problems: dict[str, str] = {}
 
     def one(pc: Pc) -> None:
-        start = time.monotonic()
-        command = [sys.executable, "-m", "citadelle.cli", "ask", "--host", pc.name, QUESTION]
+        command = [sys.executable, "-m", "citadelle.cli", "ask", "--json", "--host", pc.name, QUESTION]
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -58,10 +57,11 @@ def ask(pcs: list[Pc], log: Log) -> dict[str, str]:
             check=False,
         )
         log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
-        if done.returncode or not done.stdout.strip():
-            problems[pc.name] = (done.stderr.strip() or f"exit code {done.returncode}, empty answer").splitlines()[-1]
+        said = json.loads(done.stdout)[0] if done.stdout.startswith("[") else {}
+        if said.get("answer"):
+            answers[pc.name] = f"{said['answer']} ({said['seconds']:.1f} s)"
         else:
-            answers[pc.name] = f"{' '.join(done.stdout.split())}  ({time.monotonic() - start:.1f} s)"
+            problems[pc.name] = said.get("error") or done.stderr.strip() or f"exit code {done.returncode}, empty answer"
 
     threads = [threading.Thread(target=one, args=(pc,)) for pc in pcs]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The stack's own script on a host of folders: its paths lead into a temporary one, `docker`, `ss`, `systemctl` and the verifier are doubles."""
+"""The stack's script on a host of folders: its paths lead into a temporary one; `docker`, `ss`, `systemctl`, the verifier are doubles."""
 
 from __future__ import annotations
 
