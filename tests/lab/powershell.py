@@ -41,12 +41,16 @@ def choice() -> str:
     return wanted
 
 
-def find(log: Log) -> Engine:
-    """The first that is there: the project's tool beside the checkout, `pwsh` on PATH, PowerShell's own release."""
+def find(log: Log, *, fetch: bool = True) -> Engine:
+    """The first that is there: the project's tool beside the checkout, `pwsh` on PATH, PowerShell's own release.
+
+    `fetch`: the release may come over the network; without it only one that came before counts.
+    """
     wanted = choice()
     if wanted == "none":
         return Engine("none", None, "switched off by CITADELLE_LAB_POWERSHELL")
-    for source in (_tool, _on_path, _release):
+    sources = (_tool, _on_path, _release) if fetch or _release_folder().is_dir() else (_tool, _on_path)
+    for source in sources:
         engine = source(log)
         if engine:
             return _as_wanted(engine, wanted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +14,27 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, shared_path
+from tests.conftest import ROOT
+from tests.lab import commands, powershell
 
 CODE = ROOT / "tests/lab/windows"
 sys.path.insert(0, str(CODE))  # the double's own package, as its programs see it
+
+# One PowerShell for many scripts: a line of base64 in, a line of JSON out. What a script writes becomes text as at a console.
+CONSOLE = r"""
+foreach ($line in $input) {
+    $script = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line))
+    $Error.Clear()
+    $out = @()
+    try { & ([scriptblock]::Create($script)) | Out-String -Stream -Width 500 | Tee-Object -Variable out | Out-Null } catch { }
+    $ids = @($Error | ForEach-Object { if ($_.FullyQualifiedErrorId) { [string]$_.FullyQualifiedErrorId } })
+    [array]::Reverse($ids)
+    $json = ConvertTo-Json -Compress -InputObject @{ out = @($out | ForEach-Object { "$_" }); errors = $ids }
+    [Console]::Out.WriteLine('@@' + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($json)))
+    [Console]::Out.Flush()
+}
+"""
+START = "powershell.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand "
 
 
 def encoded(script: str) -> str:
@@ -81,9 +97,8 @@ class Double:
         return Answer(process.returncode, out, err)
 
     def ps(self, script: str, stdin: bytes = b"") -> Answer:
-        """Runs a PowerShell script the way the connectors do."""
-        line = f"powershell.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded(script)}"
-        return self.ask(line, stdin)
+        """Runs a script in a PowerShell of its own, the way the connectors start one."""
+        return self.ask(START + encoded(script), stdin)
 
     def control(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Turns a knob."""
@@ -102,23 +117,84 @@ class Double:
         return found
 
     @property
+    def registry(self) -> dict[str, dict[str, Any]]:
+        """Values of the registry file, read past the double's own code: key in lower case -> name -> value."""
+        found: dict[str, Any] = json.loads((self.home / "registry.json").read_text(encoding="utf-8-sig"))
+        plain = {
+            key.lower(): {name: data["value"] if isinstance(data, dict) else data for name, data in values.items()}
+            for key, values in found.items()
+        }
+        return {key: values for key, values in plain.items() if values}
+
+    @property
     def journal(self) -> list[dict[str, Any]]:
         """Process starts so far."""
         return [json.loads(line) for line in (self.home / "journal.jsonl").read_text().splitlines()]
 
+    def starts(self, program: str) -> int:
+        """How many processes of one program the journal holds."""
+        return sum(entry["program"] == program for entry in self.journal)
+
+
+class Console:
+    """One PowerShell that stays open on a Windows, for tests of cmdlets: a start costs more than all of a test's statements."""
+
+    def __init__(self, double: Double) -> None:
+        self.double = double
+        self._process = double.start(START + encoded(CONSOLE))
+        self._first = {name: (double.home / name).read_bytes() for name in ("state.json", "registry.json")}
+
+    def reset(self) -> None:
+        """State and registry as on the first day."""
+        for name, content in self._first.items():
+            (self.double.home / name).write_bytes(content)
+
+    def run(self, script: str) -> tuple[list[str], list[str]]:
+        """Lines of output, and the ids of the errors in the order they came."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(base64.b64encode(script.encode()) + b"\n")
+        process.stdin.flush()
+        while not (line := process.stdout.readline()).startswith(b"@@"):
+            assert line, process.stderr and process.stderr.read()
+        found = json.loads(base64.b64decode(line[2:]))
+        return [text.rstrip() for text in found["out"] if text.strip()], found["errors"]
+
+    def lines(self, script: str) -> list[str]:
+        """Output of a script that must not fail in any of its statements."""
+        out, errors = self.run(script)
+        assert errors == []
+        return out
+
+    def json(self, script: str) -> Any:
+        """The one value of a script that must not fail."""
+        return json.loads("".join(self.lines(f"& {{ {script} }} | ConvertTo-Json -Depth 6 -Compress")))
+
+    def errors(self, script: str) -> list[str]:
+        """Ids of the errors of a script."""
+        return self.run(script)[1]
+
+    def close(self) -> None:
+        """Ends it."""
+        self._process.communicate(timeout=20)
+
 
 @pytest.fixture(scope="session")
-def engine() -> str:
-    """Folder or binary of a PowerShell engine; skips with the reason when there is none."""
-    given = os.environ.get("WINDOWS_DOUBLE_POWERSHELL")
-    if given:
-        return given
-    found = shutil.which("pwsh")
-    if found:
-        return found
-    installer = shared_path("tools", "pwsh", "install")
-    done = subprocess.run(["sh", installer], capture_output=True, text=True, check=True)
-    return str(Path(done.stdout.strip()).parent)
+def engine(tmp_path_factory: pytest.TempPathFactory) -> powershell.Engine:
+    """The engine that the lab would take, if it is here already; skips with the reason when there is none."""
+    found = powershell.find(commands.Log(tmp_path_factory.mktemp("engine") / "log"), fetch=False)
+    if found.folder is None:
+        pytest.skip(f"no PowerShell engine here: {found.origin}")
+    return found
+
+
+@pytest.fixture(scope="session", params=["powershell.exe", "pwsh"])
+def personality(request: pytest.FixtureRequest, engine: powershell.Engine) -> str:
+    """How the engine is started: as Windows PowerShell 5.1, or as a plain PowerShell 7 that the double makes up for."""
+    if request.param == "powershell.exe" and engine.personality != "powershell.exe":
+        pytest.skip(f"engine does not play Windows PowerShell 5.1 here: {engine.origin}")
+    return str(request.param)
 
 
 @pytest.fixture
@@ -130,18 +206,25 @@ def double(tmp_path: Path) -> Double:
 
 
 @pytest.fixture
-def windows(double: Double, engine: str) -> Double:
-    """A fresh Windows whose engine plays 5.1 where it can."""
-    double.engine = engine
+def windows(double: Double, engine: powershell.Engine, personality: str) -> Double:
+    """A fresh Windows over each personality of the engine."""
+    double.engine, double.plain = str(engine.folder), personality == "pwsh"
     return double
 
 
-@pytest.fixture(params=["powershell.exe", "pwsh", "pwsh without registry"])
-def either(request: pytest.FixtureRequest, windows: Double) -> Iterator[Double]:
-    """The same Windows over each kind of engine."""
-    if request.param == "powershell.exe" and not (Path(windows.engine) / "powershell.exe").exists():
-        pytest.skip(f"no engine here that plays Windows PowerShell 5.1: {windows.engine}")
-    windows.plain = request.param != "powershell.exe"
-    if request.param == "pwsh without registry":
-        windows.extra["WINDOWS_DOUBLE_BARE"] = "1"
-    return windows
+@pytest.fixture(scope="session")
+def _console(
+    tmp_path_factory: pytest.TempPathFactory, engine: powershell.Engine, personality: str
+) -> Iterator[Console]:
+    pc = Double(tmp_path_factory.mktemp("console") / "pc", str(engine.folder), personality == "pwsh")
+    assert pc.control("setup").returncode == 0
+    made = Console(pc)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def console(_console: Console) -> Console:
+    """A PowerShell that is open already, on a Windows with fresh state, over each personality of the engine."""
+    _console.reset()
+    return _console

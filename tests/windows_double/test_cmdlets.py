@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import shared_path
-from tests.windows_double.conftest import CODE, Double
+from tests.windows_double.conftest import CODE, Console, Double
 
 pytestmark = pytest.mark.lab
 
@@ -34,6 +34,21 @@ def test_a_changed_table_is_noticed(tmp_path: Path) -> None:
     assert "WindowsDouble.Management" in done.stderr
 
 
+def test_every_generated_function_can_be_called(console: Console) -> None:
+    """The engine builds a function's parameters at its first use: a contradiction in the table would show there only."""
+    script = """
+    foreach ($file in Get-ChildItem "$env:WINDOWS_DOUBLE_CODE/modules/*/*.psd1") {
+        foreach ($command in (Import-Module $file.FullName -PassThru -DisableNameChecking).ExportedFunctions.Values) {
+            try { $count++; if ($null -eq $command.ParameterSets) { $command.Name } } catch { "$($command.Name): $_" }
+        }
+    }
+    "$count functions"
+    """
+    lines = console.lines(script)
+    assert len(lines) == 1, lines
+    assert int(lines[0].split()[0]) > 800
+
+
 WRONG = [
     ("Get-Service -Nmae x", "NamedParameterNotFound,Get-Service"),
     ("Set-NetFirewallRule -Name a -Enabled maybe", "ParameterArgumentTransformationError,Set-NetFirewallRule"),
@@ -52,32 +67,8 @@ WRONG = [
 ]
 
 
-def _ids(double: Double, lines: list[str]) -> list[str]:
-    script = "$ErrorActionPreference='Stop'\n" + "\n".join(
-        f"try {{ & ([scriptblock]::Create('{line.replace(chr(39), chr(39) * 2)}')); 'no error' }} catch {{ $_.FullyQualifiedErrorId }}"
-        for line in lines
-    )
-    return double.ps(script).lines
-
-
-def test_every_generated_function_can_be_called(windows: Double) -> None:
-    """The engine builds a function's parameters at its first use: a contradiction in the table would show there only."""
-    script = """
-    foreach ($file in Get-ChildItem "$env:WINDOWS_DOUBLE_CODE/modules/*/*.psd1") {
-        foreach ($command in (Import-Module $file.FullName -PassThru -DisableNameChecking).ExportedFunctions.Values) {
-            try { $count++; if ($null -eq $command.ParameterSets) { $command.Name } } catch { "$($command.Name): $_" }
-        }
-    }
-    "$count functions"
-    """
-    lines = windows.ps(script).lines
-    assert len(lines) == 1, lines
-    assert int(lines[0].split()[0]) > 800
-
-
-def test_wrong_parameters_fail_with_the_genuine_ids(either: Double) -> None:
-    found = _ids(either, [line for line, _ in WRONG])
-    assert found == [want for _, want in WRONG]
+def test_wrong_parameters_fail_with_the_genuine_ids(console: Console) -> None:
+    assert {line: console.errors(line) for line, _ in WRONG} == {line: [error] for line, error in WRONG}
 
 
 MISSING = [
@@ -93,41 +84,36 @@ MISSING = [
 ]
 
 
-def test_missing_things_fail_with_the_genuine_ids_and_unknown_ones_never_succeed(windows: Double) -> None:
-    found = [id_.split(",")[0] for id_ in _ids(windows, [line for line, _ in MISSING])]
-    assert found == [want for _, want in MISSING]
+def test_missing_things_fail_with_the_genuine_ids_and_unknown_ones_never_succeed(console: Console) -> None:
+    found = {line: [error.split(",")[0] for error in console.errors(line)] for line, _ in MISSING}
+    assert found == {line: [error] for line, error in MISSING}
 
 
-def _json(double: Double, script: str) -> object:
-    answer = double.ps(script)
-    assert answer.err == b"" or b'S="Error"' not in answer.err, answer.err.decode("cp850")
-    return json.loads(answer.text)
+def test_services_change_and_are_seen_by_the_next_process(windows: Double) -> None:
+    windows.ps("Set-Service Spooler -StartupType Disabled; Stop-Service Spooler -Force; 'sshd' | Restart-Service")
+    answer = windows.ps("Get-Service spooler | Select-Object Name,Status,StartType | ConvertTo-Json -Compress")
+    assert json.loads(answer.text) == {"Name": "Spooler", "Status": 1, "StartType": 4}
+    found = windows.state["services"]["Spooler"]
+    assert found == {"DisplayName": "Print Spooler", "Status": "Stopped", "StartType": "Disabled"}
 
 
-def test_services_change_and_are_seen_by_the_next_process(either: Double) -> None:
-    either.ps("Set-Service Spooler -StartupType Disabled; Stop-Service Spooler -Force; 'sshd' | Restart-Service")
-    shown = _json(either, "Get-Service spooler | Select-Object Name,Status,StartType | ConvertTo-Json -Compress")
-    assert shown == {"Name": "Spooler", "Status": 1, "StartType": 4}
-    assert either.state["services"]["Spooler"] == {
-        "DisplayName": "Print Spooler",
-        "Status": "Stopped",
-        "StartType": "Disabled",
-    }
-    assert _ids(either, ["Start-Service Spooler"])[0].startswith("CouldNotStartService")
+def test_a_disabled_service_does_not_start(console: Console) -> None:
+    console.lines("Set-Service Spooler -StartupType Disabled; Stop-Service Spooler")
+    (error,) = console.errors("Start-Service Spooler")
+    assert error.startswith("CouldNotStartService")
+    assert console.double.state["services"]["Spooler"]["Status"] == "Stopped"
 
 
-def test_firewall_profiles_show_both_stores(either: Double) -> None:
-    script = (
+def test_firewall_profiles_show_both_stores(console: Console) -> None:
+    stores = (
         "$null, 'ActiveStore' | ForEach-Object { (Get-NetFirewallProfile Public -PolicyStore $_).DefaultInboundAction }"
     )
-    assert either.ps(script).lines == ["NotConfigured", "Block"]
-    either.ps(
+    assert console.lines(stores) == ["NotConfigured", "Block"]
+    console.lines(
         "Set-NetFirewallProfile -All -Enabled True -DefaultInboundAction Block -LogBlocked True -LogMaxSizeKilobytes 16384"
     )
-    shown = _json(
-        either,
-        "Get-NetFirewallProfile | Select-Object Name,Enabled,DefaultInboundAction,LogBlocked,LogMaxSizeKilobytes |"
-        " ConvertTo-Json -Compress",
+    shown = console.json(
+        "Get-NetFirewallProfile | Select-Object Name,Enabled,DefaultInboundAction,LogBlocked,LogMaxSizeKilobytes"
     )
     assert shown == [
         {"Name": name, "Enabled": 1, "DefaultInboundAction": 4, "LogBlocked": 1, "LogMaxSizeKilobytes": 16384}
@@ -135,56 +121,74 @@ def test_firewall_profiles_show_both_stores(either: Double) -> None:
     ]
 
 
-def test_firewall_rules_round_trip(either: Double) -> None:
-    either.ps(
+def test_firewall_rules_round_trip(console: Console) -> None:
+    console.lines(
         "New-NetFirewallRule -Name a -DisplayName a -Group g -Direction Inbound -Action Block -Profile Domain,Private"
         " -Protocol TCP -LocalPort 11434"
     )
-    either.ps("Get-NetFirewallRule -Name a | Set-NetFirewallRule -RemoteAddress 10.0.0.0/8,LocalSubnet")
-    rule = either.state["firewall"]["rules"]["a"]
-    assert (rule["Action"], rule["LocalPort"], rule["RemoteAddress"]) == (
-        "Block",
-        ["11434"],
-        ["10.0.0.0/8", "LocalSubnet"],
-    )
-    assert _ids(either, ["New-NetFirewallRule -Name a -DisplayName a"]) == [
-        "Windows System Error 183,New-NetFirewallRule"
-    ]
-    script = "Get-NetFirewallRule a | Get-NetFirewallPortFilter | Select-Object Protocol,LocalPort | ConvertTo-Json -Compress"
-    assert _json(either, script) == {"Protocol": "TCP", "LocalPort": "11434"}
-    either.ps("Remove-NetFirewallRule -Name a")
-    assert "a" not in either.state["firewall"]["rules"]
+    console.lines("Get-NetFirewallRule -Name a | Set-NetFirewallRule -RemoteAddress 10.0.0.0/8,LocalSubnet")
+    rule = console.double.state["firewall"]["rules"]["a"]
+    assert (rule["Action"], rule["LocalPort"]) == ("Block", ["11434"])
+    assert rule["RemoteAddress"] == ["10.0.0.0/8", "LocalSubnet"]
+    again = "New-NetFirewallRule -Name a -DisplayName a"
+    assert console.errors(again) == ["Windows System Error 183,New-NetFirewallRule"]
+    ports = "Get-NetFirewallRule a | Get-NetFirewallPortFilter | Select-Object Protocol,LocalPort"
+    assert console.json(ports) == {"Protocol": "TCP", "LocalPort": "11434"}
+    console.lines("Remove-NetFirewallRule -Name a")
+    assert "a" not in console.double.state["firewall"]["rules"]
 
 
-def test_hyper_v_firewall_of_wsl(windows: Double) -> None:
+def test_hyper_v_firewall_of_wsl(console: Console) -> None:
     vm = "{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}"
-    windows.ps(f"Set-NetFirewallHyperVVMSetting -Name '{vm}' -Enabled True -DefaultInboundAction Block")
-    assert windows.state["firewall"]["hyperv"][vm]["DefaultInboundAction"] == "Block"
-    assert _ids(windows, ["Get-NetFirewallHyperVVMSetting -Name '{00000000-0000-0000-0000-000000000000}'"])[
-        0
-    ].startswith("CmdletizationQuery_NotFound")
+    console.lines(f"Set-NetFirewallHyperVVMSetting -Name '{vm}' -Enabled True -DefaultInboundAction Block")
+    assert console.double.state["firewall"]["hyperv"][vm]["DefaultInboundAction"] == "Block"
+    (error,) = console.errors("Get-NetFirewallHyperVVMSetting -Name '{00000000-0000-0000-0000-000000000000}'")
+    assert error.startswith("CmdletizationQuery_NotFound")
 
 
-def test_local_users_and_groups(either: Double) -> None:
+POSITIONAL = """Disable-LocalUser operator
+Enable-LocalUser operator
+Get-LocalUser operator | Disable-LocalUser
+Get-LocalUser -SID (Get-LocalUser operator).SID
+Add-LocalGroupMember Users Guest
+Remove-LocalGroupMember Users Guest
+Get-LocalGroup Users | Get-LocalGroupMember
+Get-LocalGroupMember Administrators operator
+Stop-Service Spooler
+Get-Service sshd | Restart-Service
+Get-CimInstance Win32_OperatingSystem
+Set-NetFirewallProfile Public -Enabled True
+Remove-LocalUser operator"""
+
+
+def test_bare_words_and_objects_find_their_parameter_sets(console: Console) -> None:
+    """Calls that Windows takes: a text is a name although a SID or an object has the same place."""
+    assert {line: console.errors(line) for line in POSITIONAL.split("\n")} == {
+        line: [] for line in POSITIONAL.split("\n")
+    }
+    assert "operator" not in [user["Name"] for user in console.double.state["users"]]
+
+
+def test_local_users_and_groups(console: Console) -> None:
     script = """
     $p = ConvertTo-SecureString ('Aa1!' + 'x' * 20) -AsPlainText -Force
     New-LocalUser -Name svc -Password $p -AccountNeverExpires -PasswordNeverExpires -UserMayNotChangePassword -Description 'd' | Out-Null
     Add-LocalGroupMember -SID S-1-5-32-545 -Member svc
     Get-LocalUser svc | Disable-LocalUser
+    "$env:COMPUTERNAME\\svc"
+    Get-LocalGroupMember -SID S-1-5-32-545 | ForEach-Object Name
     """
-    assert b'S="Error"' not in either.ps(script).err
-    user = next(user for user in either.state["users"] if user["Name"] == "svc")
+    name, *members = console.lines(script)
+    assert name in members
+    state = console.double.state
+    user = next(user for user in state["users"] if user["Name"] == "svc")
     assert (user["Enabled"], user["PasswordRequired"], user["UserMayChangePassword"]) == (False, True, False)
-    assert "Aa1!" not in json.dumps(either.state)
-    assert (
-        f"{either.ps('$env:COMPUTERNAME').text}\\svc"
-        in either.ps("Get-LocalGroupMember -SID S-1-5-32-545 | ForEach-Object Name").lines
-    )
-    assert _ids(either, ["New-LocalUser svc -NoPassword"]) == ["UserExists,New-LocalUser"]
-    assert _ids(either, ["Add-LocalGroupMember -SID S-1-5-32-545 -Member svc"])[0].startswith("MemberExists")
+    assert "Aa1!" not in json.dumps(state)
+    assert console.errors("New-LocalUser svc -NoPassword") == ["UserExists,New-LocalUser"]
+    assert console.errors("Add-LocalGroupMember -SID S-1-5-32-545 -Member svc")[0].startswith("MemberExists")
 
 
-def test_scheduled_tasks_are_registered_and_really_run(windows: Double) -> None:
+def test_scheduled_tasks_are_registered_and_really_run(console: Console) -> None:
     script = """
     $a = New-ScheduledTaskAction -Execute 'cmd' -Argument '/c echo ran> C:\\ran.txt'
     $t = New-ScheduledTaskTrigger -AtStartup
@@ -196,30 +200,30 @@ def test_scheduled_tasks_are_registered_and_really_run(windows: Double) -> None:
     for ($i = 0; $i -lt 100 -and (Get-ScheduledTaskInfo -TaskName llm).LastTaskResult -ne 0; $i++) { Start-Sleep -Milliseconds 100 }
     $task = Get-ScheduledTask llm
     [ordered]@{ name = $task.TaskName; state = [int]$task.State; logon = [int]$task.Principal.LogonType
-        result = (Get-ScheduledTaskInfo -TaskName llm).LastTaskResult } | ConvertTo-Json -Compress
+        result = (Get-ScheduledTaskInfo -TaskName llm).LastTaskResult }
     """
-    assert _json(windows, script) == {"name": "llm", "state": 3, "logon": 2, "result": 0}
-    assert windows.path("C:\\ran.txt").read_bytes() == b"ran\r\n"
+    assert console.json(script) == {"name": "llm", "state": 3, "logon": 2, "result": 0}
+    assert console.double.path("C:\\ran.txt").read_bytes() == b"ran\r\n"
 
 
-def test_bitlocker_keeps_one_recovery_password_until_it_encrypts(windows: Double) -> None:
-    windows.ps(
+def test_bitlocker_keeps_one_recovery_password_until_it_encrypts(console: Console) -> None:
+    console.lines(
         "Add-BitLockerKeyProtector -MountPoint C: -RecoveryPasswordProtector -WarningAction SilentlyContinue | Out-Null"
     )
-    windows.ps(
+    console.lines(
         "Enable-BitLocker -MountPoint C: -EncryptionMethod XtsAes256 -UsedSpaceOnly -TpmProtector -SkipHardwareTest | Out-Null"
     )
     script = """
     $v = Get-BitLockerVolume C:
     "$($v.VolumeStatus) $($v.ProtectionStatus) $([int]$v.EncryptionMethod) $($v.KeyProtector.KeyProtectorType -join ',')"
     """
-    assert windows.ps(script).text == "FullyEncrypted On 7 RecoveryPassword,Tpm"
-    groups = windows.state["bitlocker"]["C:"]["KeyProtector"][0]["RecoveryPassword"].split("-")
+    assert console.lines(script) == ["FullyEncrypted On 7 RecoveryPassword,Tpm"]
+    groups = console.double.state["bitlocker"]["C:"]["KeyProtector"][0]["RecoveryPassword"].split("-")
     assert len(groups) == 8
     assert all(len(group) == 6 and int(group) % 11 == 0 and int(group) <= 720885 for group in groups)
 
 
-def test_machine_facts(either: Double) -> None:
+def test_machine_facts(console: Console) -> None:
     script = """
     [ordered]@{
       sku = (Get-CimInstance Win32_OperatingSystem).OperatingSystemSKU
@@ -229,28 +233,86 @@ def test_machine_facts(either: Double) -> None:
       tpm = (Get-Tpm).TpmReady; boot = Confirm-SecureBootUEFI; av = (Get-MpComputerStatus).AMRunningMode
       vmp = [int](Get-WindowsOptionalFeature -Online -FeatureName VirtualMachinePlatform).State
       ssh = [string](Get-WindowsCapability -Online -Name OpenSSH.Server*).State
-    } | ConvertTo-Json -Compress
+    }
     """
-    assert _json(either, script) == {
+    assert console.json(script) == {
         "sku": 48, "domain": False, "spec": "2.0, 0, 1.38", "sshd": "Running", "tpm": True, "boot": True, "av": "Normal",
         "vmp": 2, "ssh": "Installed",
     }  # fmt: skip
 
 
-def test_a_feature_is_pending_until_the_reboot(windows: Double) -> None:
+def test_a_feature_is_pending_until_the_reboot(console: Console) -> None:
     script = "(Enable-WindowsOptionalFeature -Online -FeatureName SMB1Protocol -NoRestart).RestartNeeded"
-    assert windows.ps(script).text == "True"
-    assert windows.state["features"]["SMB1Protocol"]["State"] == "EnablePending"
-    windows.control("reboot")
-    assert windows.state["features"]["SMB1Protocol"]["State"] == "Enabled"
+    assert console.lines(script) == ["True"]
+    assert console.double.state["features"]["SMB1Protocol"]["State"] == "EnablePending"
+    console.double.control("reboot")
+    assert console.double.state["features"]["SMB1Protocol"]["State"] == "Enabled"
 
 
-def test_whatif_changes_nothing(windows: Double) -> None:
-    before = windows.state["services"]
-    windows.ps(
+def test_whatif_changes_nothing(console: Console) -> None:
+    before = console.double.state
+    console.lines(
         "Stop-Service Spooler -WhatIf; Set-Service Spooler -StartupType Disabled -WhatIf; Disable-LocalUser operator -WhatIf"
     )
-    assert windows.state["services"] == before
+    assert console.double.state == before
+
+
+def test_registry_items_and_values(console: Console) -> None:
+    script = """
+    New-Item HKLM:\\SOFTWARE\\Zed -Force | Out-Null
+    New-ItemProperty HKLM:\\SOFTWARE\\Zed -Name N -Value 5 -PropertyType DWord -Force | Out-Null
+    Set-ItemProperty -LiteralPath HKLM:\\SOFTWARE\\Zed -Name M -Value 'a','b' -Type MultiString
+    Set-ItemProperty -LiteralPath HKLM:\\SOFTWARE\\Zed -Name B -Value ([byte[]](1,255)) -Type Binary
+    Set-ItemProperty -LiteralPath HKLM:\\SOFTWARE\\Zed -Name U -Value 4294967295 -Type DWord
+    $p = Get-ItemProperty HKLM:\\SOFTWARE\\zed
+    "$($p.N + 1) $($p.M -join '+') $($p.B -join '+') $($p.U)"
+    $p.PSPath
+    $key = Get-Item HKLM:\\SOFTWARE\\Zed
+    "$($key.GetValue('U')) $($key.GetValueKind('M')) $($key.ValueCount) $($key.GetValue('none', 'x'))"
+    New-Item HKLM:\\SOFTWARE\\Zed\\Sub | Out-Null
+    (Get-ChildItem HKLM:\\SOFTWARE\\Zed).PSChildName
+    Remove-ItemProperty HKLM:\\SOFTWARE\\Zed N
+    (Get-Item HKLM:\\SOFTWARE\\Zed).Property -contains 'N'
+    """
+    assert console.lines(script) == [
+        "6 a+b 1+255 4294967295",
+        "Microsoft.PowerShell.Core\\Registry::HKEY_LOCAL_MACHINE\\SOFTWARE\\Zed",
+        "-1 MultiString 4 x",
+        "Sub",
+        "False",
+    ]
+    kept = console.double.registry["hkey_local_machine\\software\\zed"]
+    assert kept == {"M": ["a", "b"], "B": "01FF", "U": -1}
+    console.lines("Remove-Item HKLM:\\SOFTWARE\\Zed -Recurse")
+    assert "hkey_local_machine\\software\\zed" not in console.double.registry
+    assert console.lines("Test-Path HKLM:\\SOFTWARE\\Zed") == ["False"]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("Get-Item HKLM:\\NOPE", "PathNotFound,Microsoft.PowerShell.Commands.GetItemCommand"),
+        (
+            "Get-ItemProperty HKLM:\\SOFTWARE -Name none",
+            "System.Management.Automation.PSArgumentException,Microsoft.PowerShell.Commands.GetItemPropertyCommand",
+        ),
+        ("New-Item HKLM:\\SOFTWARE\\No\\Way", "System.ArgumentException,Microsoft.PowerShell.Commands.NewItemCommand"),
+        ("New-Item HKLM:\\SOFTWARE\\Policies", "System.IO.IOException,Microsoft.PowerShell.Commands.NewItemCommand"),
+        (
+            "New-ItemProperty HKLM:\\SOFTWARE -Name a -Value 1 -PropertyType Word",
+            "TypeParameterBindingInvalid,Microsoft.PowerShell.Commands.NewItemPropertyCommand",
+        ),
+        (
+            "Set-ItemProperty HKLM:\\SOFTWARE -Name a -Value text -Type DWord",
+            "System.Management.Automation.PSInvalidCastException,Microsoft.PowerShell.Commands.SetItemPropertyCommand",
+        ),
+    ],
+)
+def test_registry_refuses_with_one_error_and_changes_nothing(console: Console, script: str, error: str) -> None:
+    before = console.double.registry
+    assert console.errors(script) == [error]
+    assert console.double.registry == before
+    assert console.lines("Test-Path HKLM:\\SOFTWARE\\No") == ["False"]
 
 
 def test_parallel_processes_do_not_lose_each_other_s_changes(windows: Double) -> None:

@@ -9,11 +9,9 @@ def test_cmd_answers(double: Double) -> None:
 
 
 def test_powershell_is_windows_powershell(windows: Double) -> None:
-    """Version, code page, a Windows cmdlet's genuine refusal as CLIXML, and one record of one start."""
-    answer = windows.ps(
-        "'é ' + $PSVersionTable.PSVersion.Major; (Get-Service sshd).Status; Get-Service -Nmae x; exit 4"
-    )
-    assert (answer.code, answer.out) == (4, b"\x82 5\r\nRunning\r\n")
+    """Code page, a Windows cmdlet's genuine refusal as CLIXML, and one record of one start."""
+    answer = windows.ps("'é'; (Get-Service sshd).Status; Get-Service -Nmae x; exit 4")
+    assert (answer.code, answer.out) == (4, b"\x82\r\nRunning\r\n")
     assert answer.err.startswith(b"#< CLIXML\r\n<Objs ")
     assert b"FullyQualifiedErrorId : NamedParameterNotFound,Get-Service" in answer.err
     assert [entry["program"] for entry in windows.journal] == ["powershell.exe"]

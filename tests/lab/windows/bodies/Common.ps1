@@ -70,11 +70,5 @@ function Get-DoubleNow { [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds() }
 function ConvertTo-DoubleDate($Milliseconds) { if ($null -ne $Milliseconds) { [DateTimeOffset]::FromUnixTimeMilliseconds([long]$Milliseconds).LocalDateTime } }
 function ConvertFrom-DoubleDate($Date) { if ($Date) { (New-Object DateTimeOffset ([DateTime]$Date)).ToUnixTimeMilliseconds() } }
 
-function New-DoubleSid([string]$Value) {
-    $domain = if ($Value -match '^(S-1-5-21-\d+-\d+-\d+)-\d+$') { $Matches[1] }
-    $sid = New-DoubleObject 'System.Security.Principal.SecurityIdentifier' ([ordered]@{ BinaryLength = 8 + 4 * ($Value.Split('-').Count - 3); AccountDomainSid = $domain; Value = $Value })
-    $sid.PSObject.Members.Add((New-Object Management.Automation.PSScriptMethod 'ToString', { $this.Value }))
-    $sid
-}
 function Test-DoubleLike([string]$Text, $Patterns) { foreach ($pattern in $Patterns) { if ($Text -like $pattern) { return $true } }; $false }
 function Get-DoubleNames($Table) { @($Table.PSObject.Properties | ForEach-Object { $_.Name }) }

@@ -9,12 +9,12 @@ function New-DoubleUser($Facts) {
         PasswordExpires = $(if (-not $Facts.PasswordNeverExpires -and $Facts.PasswordLastSet) { (ConvertTo-DoubleDate $Facts.PasswordLastSet).AddDays(42) })
         UserMayChangePassword = $Facts.UserMayChangePassword; PasswordRequired = $Facts.PasswordRequired
         PasswordLastSet = ConvertTo-DoubleDate $Facts.PasswordLastSet; LastLogon = ConvertTo-DoubleDate $Facts.LastLogon
-        Name = $Facts.Name; SID = New-DoubleSid $Facts.SID; PrincipalSource = [Double_PrincipalSource]::Local; ObjectClass = $class })
+        Name = $Facts.Name; SID = [DoubleSid]$Facts.SID; PrincipalSource = [Double_PrincipalSource]::Local; ObjectClass = $class })
 }
 function New-DoubleGroup($Facts) {
     $class = if ($env:CITADELLE_CULTURE -like 'fr*') { 'Groupe' } else { 'Group' }
     New-DoubleObject 'Microsoft.PowerShell.Commands.LocalGroup' ([ordered]@{
-        Description = $Facts.Description; Name = $Facts.Name; SID = New-DoubleSid $Facts.SID; PrincipalSource = [Double_PrincipalSource]::Local; ObjectClass = $class })
+        Description = $Facts.Description; Name = $Facts.Name; SID = [DoubleSid]$Facts.SID; PrincipalSource = [Double_PrincipalSource]::Local; ObjectClass = $class })
 }
 
 # Principals of a kind by -Name, -SID or an object; each missing one is an error of its own.
@@ -123,7 +123,7 @@ Body 'Get-LocalGroupMember' {
         if ($Bound.Member -and $name -notlike "*$($Bound.Member)") { continue }
         $class = if ($user) { (New-DoubleUser $user[0]).ObjectClass } elseif ($env:CITADELLE_CULTURE -like 'fr*') { 'Groupe' } else { 'Group' }
         $source = if ($user) { [Double_PrincipalSource]::Local } else { [Double_PrincipalSource]::Unknown }
-        New-DoubleObject 'Microsoft.PowerShell.Commands.LocalPrincipal' ([ordered]@{ Name = $name; SID = New-DoubleSid $sid; PrincipalSource = $source; ObjectClass = $class })
+        New-DoubleObject 'Microsoft.PowerShell.Commands.LocalPrincipal' ([ordered]@{ Name = $name; SID = [DoubleSid]$sid; PrincipalSource = $source; ObjectClass = $class })
     }
 }
 function Edit-DoubleMembers($Bound, $Cmdlet, [bool]$Adds) {

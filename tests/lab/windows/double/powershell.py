@@ -44,7 +44,8 @@ DRIVE = (
 PLAIN = (
     ";[Console]::OutputEncoding=[Text.Encoding]::GetEncoding(850);$global:ErrorView='NormalView'"
     ";if($PSStyle){$PSStyle.OutputRendering='PlainText'}"
-    ";if(-not $ExecutionContext.SessionState.Provider.GetAll().Where({$_.Name -eq 'Registry'})){. $env:WINDOWS_DOUBLE_CODE/plain.ps1}"
+    ";if(-not $ExecutionContext.SessionState.Provider.GetAll().Where({$_.Name -eq 'Registry'}))"
+    "{. $env:WINDOWS_DOUBLE_CODE/registry-store.ps1;. $env:WINDOWS_DOUBLE_CODE/registry.ps1}"
 )
 
 
@@ -122,7 +123,6 @@ def _settings(plain: bool) -> dict[str, str]:
         "WINDOWS_DOUBLE_POWERSHELL",
         "WINDOWS_DOUBLE_PWSH",
         "WINDOWS_DOUBLE_COMPUTER",
-        "WINDOWS_DOUBLE_BARE",
         "WINDOWS_DOUBLE_USER",
         "CITADELLE_WIDTH",
     )
@@ -142,9 +142,8 @@ def surroundings(variables: dict[str, str], plain: bool) -> dict[str, str]:
             found[copy] = found[name]
     folders = (variables.get("Path") or variables.get("PATH") or "").split(";")
     found["PATH"] = ":".join(_without_colon(folder) for folder in folders if folder)
-    if found.get("WINDOWS_DOUBLE_BARE"):  # a test asks for an engine that has no registry of its own
+    if plain:  # as any PowerShell 7 on Linux: no registry of its own
         found.pop("CITADELLE_REGISTRY")
-    if plain:
         found["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = os.environ.get("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1")
     return found
 

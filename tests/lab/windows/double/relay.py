@@ -10,6 +10,7 @@ from . import job, powershell, streams
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 MARK = b"#< CLIXML"
 HEAD = '#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">'
+BARE_END = re.compile(rb"(?<!_x000D_)_x000A_")  # a line end inside CLIXML as 7 writes it here; 5.1 writes CRLF
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
@@ -69,19 +70,28 @@ def clixml(lines: bytes) -> bytes:
     return (HEAD + body + "</Objs>").encode(streams.OEM, "xmlcharrefreplace")
 
 
-def _pump_errors(source: int, wants_xml: bool) -> None:
-    """Errors: already CLIXML goes through; text becomes CLIXML at the end, since it is one document."""
-    held, ends = b"", LineEnds()
-    is_xml: bool | None = None if wants_xml else False
+def _pump_text(source: int) -> None:
+    """Errors of a plain command: text without colours."""
+    ends = LineEnds()
+    while data := os.read(source, 65536):
+        _send(2, ends.convert(COLOUR.sub(b"", data)))
+    os.close(source)
+
+
+def _xml_ends(data: bytes) -> bytes:
+    return BARE_END.sub(b"_x000D__x000A_", data)
+
+
+def _pump_xml(source: int) -> None:
+    """Errors of an encoded command: CLIXML passes on with 5.1's line ends; text becomes CLIXML at the end, as one document."""
+    held, is_xml, ends = b"", False, LineEnds()
     while data := os.read(source, 65536):
         held += data
-        if is_xml is None and len(held) >= len(MARK):
-            is_xml = held.startswith(MARK)
-        if is_xml is True or not wants_xml:
-            _send(2, ends.convert(held if is_xml else COLOUR.sub(b"", held)))
-            held = b""
-    if held:
-        _send(2, clixml(held))
+        is_xml = is_xml or held.startswith(MARK)
+        cut = held.rfind(b">") + 1 if is_xml else 0  # no escaped line end reaches across an element's border
+        _send(2, ends.convert(_xml_ends(held[:cut])))
+        held = held[cut:]
+    _send(2, ends.convert(_xml_ends(held)) if is_xml else clixml(held))
     os.close(source)
 
 
@@ -100,9 +110,10 @@ def run(engine: Any, line: list[str], environment: dict[str, str], wanted: Any) 
         os.close(handle)
     first = (powershell.preamble(engine.is_plain) + "\n").encode() if wanted.kind == "stdin" else b""
     threading.Thread(target=_pump_in, args=(in_w, first, engine.is_plain), daemon=True).start()
+    wants_xml = engine.is_plain and wanted.kind == "encoded"
     pumps = [
         threading.Thread(target=_pump_out, args=(out_r, 1), daemon=True),
-        threading.Thread(target=_pump_errors, args=(err_r, engine.is_plain and wanted.kind == "encoded"), daemon=True),
+        threading.Thread(target=_pump_xml if wants_xml else _pump_text, args=(err_r,), daemon=True),
     ]
     for pump in pumps:
         pump.start()
