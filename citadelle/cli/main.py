@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -97,20 +98,20 @@ def doctor(host: HostOption = "*", inventory: InventoryOption = "inventory", jso
 
 
 def _hosts(inventory: str, pattern: str) -> list[Serving]:
+    if not Path(inventory).exists():
+        raise SystemExit(f"inventory is absent: {inventory}\nhint: run in the checkout, or give --inventory")
     found = serving_hosts(inventory, pattern)
     if not found:
-        typer.echo(
-            f"no serving host in {inventory} matches: {pattern}\nhint: names are those of the groups wsl and linux",
-            err=True,
+        raise SystemExit(
+            f"no serving host in {inventory} matches: {pattern}\nhint: names are those of the groups wsl and linux"
         )
-        raise typer.Exit(2)
     return found
 
 
 def run() -> None:
     """Entry point; refusals of the inventory are usage errors."""
     try:
-        app()
+        app(prog_name="citadelle")
     except SystemExit as ended:
         if isinstance(ended.code, str):
             typer.echo(ended.code, err=True)

@@ -15,7 +15,6 @@ from hashlib import sha256
 from typing import Any
 
 import paramiko
-from paramiko import Channel, SFTPClient
 from pyinfra.connectors.sshuserclient import client as pyinfra_client
 from pyinfra.connectors.sshuserclient.client import SSHClient
 
@@ -29,20 +28,10 @@ CONNECT_SECONDS = 15
 KEEPALIVE_SECONDS = 15
 # A line that swallows everything is given up after this time without an acknowledgement.
 SILENCE_SECONDS = 60
-# What paramiko raises when a line or a channel is gone.
+# What the others need of paramiko; the last is what it raises when a line or a channel is gone.
+Channel = paramiko.Channel
+SFTPClient = paramiko.SFTPClient
 ERRORS = (paramiko.SSHException, EOFError, OSError)
-
-__all__ = [
-    "ERRORS",
-    "Channel",
-    "Connection",
-    "SFTPClient",
-    "Target",
-    "Unreachable",
-    "close_all",
-    "connection",
-    "fingerprint",
-]
 
 
 class Unreachable(OSError):
@@ -250,7 +239,8 @@ def _reason(target: Target, error: Exception) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return f"key file is absent: {error.filename}\nhint: set ssh_key in the inventory"
+    said = getattr(error, "strerror", None) or str(error) or repr(error)
     return (
-        f"unreachable: {target.where}: {error or error!r}\n"
+        f"unreachable: {target.where}: {said}\n"
         f"hint: is the PC on, and its SSH service running? ssh -v -p {target.port} {target.user}@{target.hostname}"
     )

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from citadelle.inventory import DEFAULT, inventory_files
 from tests.lab import state
 from tests.lab.commands import LabError, Log, run
 from tests.lab.state import Pc
@@ -17,16 +18,22 @@ QUESTION = "What is the capital of France?"
 
 
 def rollout(log: Log) -> str:
-    """`pyinfra -y inventory deploy.py`, both PCs side by side."""
+    """`pyinfra -y inventory deploy.py`, all PCs side by side."""
     if not (state.ROOT / "deploy.py").is_file():
         return "left out: deploy.py does not exist"
     run(
-        [Path(sys.executable).with_name("pyinfra"), "-y", "inventory", "deploy.py"],
+        [Path(sys.executable).with_name("pyinfra"), "-y", inventory(), "deploy.py"],
         log,
         cwd=state.ROOT,
         env=_environment(),
     )
     return _summary(log)
+
+
+def inventory() -> str:
+    """The folder, as a user types it. Where it holds PCs of the user, the lab's own file: those PCs are not for the lab to touch."""
+    own = [file for file in inventory_files(state.ROOT / "inventory") if file.name != DEFAULT]
+    return f"inventory/{DEFAULT}" if own else "inventory"
 
 
 def _environment() -> dict[str, str]:
@@ -46,7 +53,8 @@ def ask(pcs: list[Pc], log: Log) -> dict[str, str]:
     problems: dict[str, str] = {}
 
     def one(pc: Pc) -> None:
-        command = [sys.executable, "-m", "citadelle.cli", "ask", "--json", "--host", pc.name, QUESTION]
+        command = [sys.executable, "-m", "citadelle.cli", "ask", "--json", "--inventory", inventory()]
+        command += ["--host", pc.name, QUESTION]
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
