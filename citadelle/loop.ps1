@@ -4,12 +4,23 @@ function Send-Answer($answer) {
     $json = ConvertTo-Json -InputObject $answer -Depth 4 -Compress
     [Console]::Out.WriteLine('@@B64:' + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($json)) + ':B64@@')
     [Console]::Out.Flush()
+    # The other stream may arrive later: its end is told as well.
+    [Console]::Error.WriteLine('@@END@@')
 }
-Send-Answer ([ordered]@{ code = 0; out = @([string]$PSVersionTable.PSVersion); error = $null })
+$place = (Get-Location).Path
+$variables = [Environment]::GetEnvironmentVariables()
+$start = @([string]$PSVersionTable.PSVersion, [string]$PID, [string][Console]::OutputEncoding.CodePage)
+Send-Answer ([ordered]@{ code = 0; out = $start; error = $null })
 foreach ($frame in $input) {
     $lines = New-Object System.Collections.ArrayList
     $failure = $null
     $global:LASTEXITCODE = 0
+    # Each script begins in the same folder, with the same environment: nothing of the one before.
+    Set-Location -LiteralPath $place
+    foreach ($name in @([Environment]::GetEnvironmentVariables().Keys)) {
+        if (-not $variables.ContainsKey($name)) { [Environment]::SetEnvironmentVariable($name, $null) }
+    }
+    foreach ($name in $variables.Keys) { [Environment]::SetEnvironmentVariable($name, $variables[$name]) }
     try {
         $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($frame))
         & ([scriptblock]::Create($text)) | ForEach-Object {

@@ -9,10 +9,15 @@ from importlib.resources import files
 from typing import Any
 
 QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
+# NUL ends text in Windows' own calls; half a surrogate pair has no UTF-8.
+REFUSED = re.compile("[\0\ud800-\udfff]")
 
 
 def quote(value: object) -> str:
-    """A PowerShell literal of a text, number, truth value, None, or a list of those. Curly quotes end a string too: all are doubled."""
+    """A PowerShell literal of a text, whole number, truth value, None, or a list of those. Curly quotes end a string too: all are doubled.
+
+    Raises ValueError for text that cannot arrive whole.
+    """
     if value is None:
         return "$null"
     if isinstance(value, bool):
@@ -21,7 +26,10 @@ def quote(value: object) -> str:
         return str(value)
     if isinstance(value, list | tuple):
         return "@(" + ", ".join(quote(item) for item in value) + ")"
-    return "'" + QUOTES.sub(lambda found: found[0] * 2, str(value)) + "'"
+    text = str(value)
+    if found := REFUSED.search(text):
+        raise ValueError(f"not possible in a PowerShell text: {found[0]!a} in {text[:60]!a}")
+    return "'" + QUOTES.sub(lambda found: found[0] * 2, text) + "'"
 
 
 def encoded(script: str) -> str:
@@ -50,9 +58,11 @@ def request(script: str) -> bytes:
 
 
 ANSWER = re.compile(rb"@@B64:([A-Za-z0-9+/=]*):B64@@")
+# What ends an answer on each stream: they arrive independently of each other.
+MARKS = {"stdout": b":B64@@", "stderr": b"@@END@@"}
 
 
-def answer(data: bytes) -> dict[str, Any] | None:
+def answer(data: bytes | bytearray) -> dict[str, Any] | None:
     """The loop's answer in what was read so far, or None. Keys: code (int), out (lines), error (None or {text, id, result, line})."""
     found = ANSWER.search(data)
     return json.loads(base64.b64decode(found[1])) if found else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import IOBase
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from citadelle.connectors.counters import count
 from citadelle.connectors.shell import Result, Shell, ShellRefused
 from citadelle.connectors.ssh import Connection, Target, connection
 from citadelle.connectors.text import lines
-from citadelle.connectors.transfer import download, open_sftp, upload
+from citadelle.connectors.transfer import Side, download, open_sftp, upload
 
 # pyinfra's own default accepts the key of an unknown host.
 DATA_META: dict[str, DataMeta] = {
@@ -78,6 +79,60 @@ class SSHHostConnector(BaseConnector):
         """Start a shell on the PC."""
         raise NotImplementedError
 
+    def execute(self, command: StringCommand, print_input: bool, arguments: dict[str, Any]) -> Result:
+        """Run one command. Raises OSError, `TimeoutError`, ValueError."""
+        raise NotImplementedError
+
+    def run_shell_command(
+        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
+    ) -> tuple[bool, CommandOutput]:
+        """See `BaseConnector.run_shell_command`. What keeps a command from running is its error text: it fails this host alone."""
+        count(self.host.name, "commands")
+        try:
+            result = self.execute(command, print_input, dict(arguments))
+        except TimeoutError:
+            raise  # pyinfra says after how many seconds
+        except (OSError, ValueError) as error:
+            result = Result(-1, b"", str(error).encode(errors="replace"))
+        accepted = arguments.get("_success_exit_codes") or [0]
+        return result.code in accepted, self.show(result, print_output=print_output)
+
+    def files(self) -> Side:
+        """The host's files."""
+        raise NotImplementedError
+
+    def put_file(
+        self, filename_or_io: Any, remote_filename: str, remote_temp_filename: str | None = None,
+        print_output: bool = False, print_input: bool = False, **arguments: Any,
+    ) -> bool:  # fmt: skip
+        """Upload beside the destination, compare digests, then rename. A file that is there keeps its mode and owner."""
+
+        def send() -> None:
+            with get_file_io(filename_or_io) as source:
+                upload(self.files(), source, remote_filename)
+
+        return self._transfer(send, print_output and f"file uploaded: {remote_filename}")
+
+    def get_file(
+        self, remote_filename: str, filename_or_io: str | IOBase, remote_temp_filename: str | None = None,
+        print_output: bool = False, print_input: bool = False, **arguments: Any,
+    ) -> bool:  # fmt: skip
+        """Download and compare digests. A local file appears only when it is right."""
+        fetch = partial(download, self.files(), remote_filename, filename_or_io)
+        return self._transfer(fetch, print_output and f"file downloaded: {remote_filename}")
+
+    def _transfer(self, move: Callable[[], None], done: str | bool) -> bool:
+        count(self.host.name, "files")
+        try:
+            move()
+        except (OSError, ValueError) as error:
+            for line in str(error).splitlines():
+                logger.error(f"{self.host.print_prefix}{click.style(line, fg='red')}")
+            return False
+        if done:
+            logger.info(f"{self.host.print_prefix}{done}")
+        return True
+
     def show(self, result: Result, *, print_output: bool) -> CommandOutput:
         """Lines of both streams, printed with the host's prefix when asked."""
         found = [OutputLine("stdout", line) for line in lines(result.stdout)]
@@ -90,7 +145,10 @@ class SSHHostConnector(BaseConnector):
 
 
 class PosixConnector(SSHHostConnector):
-    """Commands of a POSIX system, run as root unless `_sudo_user` or `_su_user` says otherwise."""
+    """Commands of a POSIX system, run as root unless `_sudo_user` or `_su_user` says otherwise.
+
+    As root the text of a command stands in no argument of a process; as another user, or with another shell, it does.
+    """
 
     SHELL: ClassVar[str]
     SFTP: ClassVar[str]
@@ -109,45 +167,22 @@ class PosixConnector(SSHHostConnector):
             f"{self.host.name}: no root shell: {said}\nhint: {self.data['ssh_user']} must be allowed `sudo -n /bin/sh`"
         )
 
-    def run_shell_command(
-        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
-    ) -> tuple[bool, CommandOutput]:
-        """Run through the open shell; see `BaseConnector.run_shell_command`."""
+    def execute(self, command: StringCommand, print_input: bool, arguments: dict[str, Any]) -> Result:
+        """Run through the open shell."""
         control = extract_control_arguments(arguments)
-        if not (arguments.get("_sudo_user") or arguments.get("_su_user") or arguments.get("_doas_user")):
+        if not any(arguments.get(f"_{program}_user") for program in ("sudo", "su", "doas", "dzdo")):
             arguments = {key: value for key, value in arguments.items() if key not in {"_sudo", "_doas", "_dzdo"}}
+            if arguments.get("_shell_executable", "sh") == "sh":
+                arguments["_shell_executable"] = None  # ours is one: `sh -c TEXT` would show the text to every process
         unix = make_unix_command_for_host(self.state, self.host, command, **arguments)
         if print_input:
             click.echo(f"{self.host.print_prefix}>>> {unix}", err=True)
-        count(self.host.name, "commands")
         program = unix.get_raw_value() if isinstance(unix, StringCommand) else str(unix)
-        stdin, seconds = _stdin(control.get("_stdin")), control.get("_timeout") or None
-        result = self.shell().run(program, stdin, seconds)
-        accepted = control.get("_success_exit_codes") or [0]
-        return result.code in accepted, self.show(result, print_output=print_output)
+        return self.shell().run(program, _stdin(control.get("_stdin")), control.get("_timeout") or None)
 
-    def put_file(
-        self, filename_or_io: Any, remote_filename: str, remote_temp_filename: str | None = None,
-        print_output: bool = False, print_input: bool = False, **arguments: Any,
-    ) -> bool:  # fmt: skip
-        """Upload beside the destination, compare digests, then rename. A file that is there keeps its mode and owner."""
-        count(self.host.name, "files")
-        with get_file_io(filename_or_io) as source:
-            upload(PosixFiles(self), source, remote_filename)
-        if print_output:
-            logger.info(f"{self.host.print_prefix}file uploaded: {remote_filename}")
-        return True
-
-    def get_file(
-        self, remote_filename: str, filename_or_io: str | IOBase, remote_temp_filename: str | None = None,
-        print_output: bool = False, print_input: bool = False, **arguments: Any,
-    ) -> bool:  # fmt: skip
-        """Download and compare digests. A local file appears only when it is right."""
-        count(self.host.name, "files")
-        download(PosixFiles(self), remote_filename, filename_or_io)
-        if print_output:
-            logger.info(f"{self.host.print_prefix}file downloaded: {remote_filename}")
-        return True
+    def files(self) -> Side:
+        """The host's files, as root sees them."""
+        return PosixFiles(self)
 
     def sh(self, program: str, *values: str) -> str:
         """Run a small program with `$1`, `$2`.. as given; returns stdout. Raises OSError with its message when it fails."""
@@ -193,10 +228,10 @@ class PosixFiles:
 
 
 def _stdin(value: Any) -> bytes | None:
-    if value is None:
-        return None
-    if isinstance(value, bytes):
+    """Bytes as they are, lines of text as pyinfra sends them: each ends with one newline."""
+    if value is None or isinstance(value, bytes):
         return value
-    if isinstance(value, str):
-        return value.encode() + b"\n"
-    return b"".join(str(line).encode() + b"\n" for line in value)
+    if hasattr(value, "readlines"):
+        value = value.readlines()
+    given = value if isinstance(value, list | tuple) else [value]
+    return b"".join(f"{str(line).removesuffix(chr(10))}\n".encode() for line in given)

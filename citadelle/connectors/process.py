@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from citadelle.connectors.ssh import ERRORS, Connection, Unreachable
 
 BLOCK = 1 << 17
+CUT = (
+    "connection cut during a command: it may have been carried out or not\n"
+    "hint: run again when the PC answers: what is right by then is left alone"
+)
 
 
 class _Bell:

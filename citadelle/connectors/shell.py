@@ -6,11 +6,12 @@ its text comes over a descriptor, never in an argument or a variable of the envi
 
 from __future__ import annotations
 
+import re
 import secrets
 from base64 import b64encode
 from dataclasses import dataclass
 
-from citadelle.connectors.process import Process
+from citadelle.connectors.process import CUT, Process
 from citadelle.connectors.ssh import Connection, Unreachable
 
 START_SECONDS = 60
@@ -22,13 +23,13 @@ while IFS=' ' read -r program input; do
   program=$(printf %s "$program" | base64 -d)
   if [ "$input" = - ]; then
     setsid sh /dev/fd/3 3<<EOP </dev/null &
-printf '%s %s\n' TOKEN "\$\$"
+printf '%s %s\n' TOKEN "\$\$"; printf '%s %s\n' TOKEN "\$\$" >&2
 { $program
 } 3<&-
 EOP
   else
     printf %s "$input" | base64 -d | setsid sh /dev/fd/3 3<<EOP &
-printf '%s %s\n' TOKEN "\$\$"
+printf '%s %s\n' TOKEN "\$\$"; printf '%s %s\n' TOKEN "\$\$" >&2
 { $program
 } 3<&-
 EOP
@@ -70,18 +71,21 @@ class Shell:
 
     def _await_ready(self) -> None:
         ready, seen = f"{self._token} ready\n".encode(), {"stdout": b"", "stderr": b""}
-        for name, block in self._process.blocks(START_SECONDS):
-            seen[name] += block
-            if seen["stdout"].endswith(ready):
-                return
-            if not block and name == "stdout":
-                break
+        try:
+            for name, block in self._process.blocks(START_SECONDS):
+                seen[name] += block
+                if seen["stdout"].endswith(ready):
+                    return
+        except TimeoutError:
+            self.close()
+            raise ShellRefused(-1, f"no answer after {START_SECONDS} s".encode()) from None
         raise ShellRefused(self._process.exit_code, seen["stdout"] + seen["stderr"])
 
     def run(self, program: str, stdin: bytes | None = None, seconds: float | None = None) -> Result:
         """Run `program` (sh) with `stdin`. Raises `TimeoutError` after `seconds` (all its processes are killed) and `Unreachable`."""
         given = b64encode(stdin) if stdin else b"-"
-        self._process.write(b64encode(program.encode()) + b" " + given + b"\n")
+        # Names of files that are not UTF-8 are their own bytes again.
+        self._process.write(b64encode(program.encode(errors="surrogateescape")) + b" " + given + b"\n")
         # A program that never reads its input is fine: the pipe's writer ends by SIGPIPE.
         streams = _Streams(self._token)
         try:
@@ -90,7 +94,7 @@ class Shell:
                 if streams.complete:
                     return streams.result()
                 if not block:
-                    raise Unreachable(f"connection cut during a command: {self._connection.target.hostname}")
+                    raise Unreachable(CUT)
         except TimeoutError:
             self._kill(streams.session)
             raise
@@ -120,28 +124,38 @@ class ShellRefused(OSError):
 
 
 class _Streams:
-    """Takes blocks apart into the session's number, the command's own bytes, and the end markers."""
+    """Takes the command's own bytes out of both streams: each is `<token> <session>`, the bytes, `<token> end`.
+
+    What an earlier command left behind in the background may write before and after that: it is not this command's.
+    """
 
     def __init__(self, token: str):
-        self._token = token.encode()
+        self._begin = re.compile(rb"%b (\d+)\n" % token.encode())
+        self._end = re.compile(rb"\n%b end ?(\d*)\n" % token.encode())
         self._data = {"stdout": bytearray(), "stderr": bytearray()}
-        self._end = b"\n" + self._token + b" end"
+        self._ends: dict[str, tuple[int, bytes]] = {}
 
     def add(self, name: str, block: bytes) -> None:
-        self._data[name] += block
+        data = self._data[name]
+        start = max(0, len(data) - 64)  # a marker may be cut in two
+        data += block
+        if name not in self._ends and (found := self._end.search(data, start)):
+            self._ends[name] = found.start(), found[1]
 
     @property
     def session(self) -> str | None:
         """Process id of the command's session, once it has said it."""
-        first, found, _ = bytes(self._data["stdout"][:64]).partition(b"\n")
-        return first.split()[1].decode() if found and first.startswith(self._token) else None
+        found = self._begin.search(self._data["stdout"])
+        return found[1].decode() if found else None
 
     @property
     def complete(self) -> bool:
-        tails = (self._data["stdout"][-80:], self._data["stderr"][-80:])
-        return all(self._end in tail and tail.endswith(b"\n") for tail in tails)
+        return len(self._ends) == 2
 
     def result(self) -> Result:
-        out, _, tail = bytes(self._data["stdout"]).rpartition(self._end)
-        err = bytes(self._data["stderr"]).rpartition(self._end)[0]
-        return Result(int(tail), out.partition(b"\n")[2] if self.session else out, err)
+        return Result(int(self._ends["stdout"][1]), self._own("stdout"), self._own("stderr"))
+
+    def _own(self, name: str) -> bytes:
+        end, _ = self._ends[name]
+        begin = self._begin.search(self._data[name])
+        return bytes(self._data[name][begin.end() if begin else 0 : end])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 
 def lines(data: bytes) -> list[str]:
-    """Decode and split. Lines of UTF-16LE (messages of wsl.exe) are told from others by their NULs; carriage returns are dropped."""
-    if not data:
-        return []
-    text = b"\n".join(_narrow(line) for line in _split(data)).decode(errors="replace")
-    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+    """Lines of UTF-8, as pyinfra's own SSH connector gives them: a carriage return stays. What is not UTF-8 becomes U+FFFD."""
+    return data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
+
+
+def windows_lines(data: bytes) -> list[str]:
+    """Lines of a Windows program, without carriage returns. Messages of wsl.exe, in UTF-16LE, are told from others by their NULs."""
+    return lines(b"\n".join(_narrow(line).removesuffix(b"\r") for line in _split(data)))
 
 
 def _split(data: bytes) -> list[bytes]:

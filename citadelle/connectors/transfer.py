@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -71,15 +71,25 @@ def upload(side: Side, source: IO[Any], path: str) -> None:
 
 
 def download(side: Side, path: str, target: Any) -> None:
-    """Fetch `path` into a local path or an open file. Raises OSError; a local path then does not exist."""
-    expected = side.digest(path)
+    """Fetch `path` into a local path or an open file. Raises OSError; a local path is then what it was before."""
+    try:
+        expected = side.digest(path)
+        with _whole(target) as file:
+            _fetch(side, path, file, expected)
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise OSError(f"download failed: {path}: {error}") from error
+
+
+@contextmanager
+def _whole(target: Any) -> Iterator[Any]:
+    """An open file: the given one, or one that becomes the path `target` when nothing was raised."""
     if not isinstance(target, str | Path):
-        _fetch(side, path, target, expected)
+        yield target
         return
     part = Path(f"{target}.part")
     try:
         with part.open("wb") as file:
-            _fetch(side, path, file, expected)
+            yield file
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)

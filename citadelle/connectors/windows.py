@@ -6,24 +6,22 @@ A command is the text of a PowerShell script. Its exit code is `$global:LASTEXIT
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
-from io import IOBase
 from typing import Any
 
 import click
 from pyinfra.api.command import StringCommand
-from pyinfra.api.util import get_file_io
-from pyinfra.connectors.util import CommandOutput
 
 from citadelle import powershell
 from citadelle.connectors import clixml
 from citadelle.connectors.counters import count
 from citadelle.connectors.posix import SSHHostConnector
-from citadelle.connectors.process import Process
+from citadelle.connectors.process import CUT, Process
 from citadelle.connectors.shell import Result
 from citadelle.connectors.ssh import Connection, Unreachable
 from citadelle.connectors.text import lines
-from citadelle.connectors.transfer import download, open_sftp, upload
+from citadelle.connectors.transfer import Side, open_sftp
 
 START_SECONDS = 60
 REFUSED = ("_sudo", "_sudo_user", "_su_user", "_doas", "_doas_user", "_dzdo", "_dzdo_user")
@@ -33,13 +31,21 @@ class PowerShell:
     """One powershell.exe kept open: a line of base64 in, a framed line of base64 out, so no code page touches the text."""
 
     def __init__(self, connection: Connection):
+        self._connection = connection
+        self._encoding = "utf-8"
         self._process = Process(connection, powershell.START)
-        code, out, err = self._answer(START_SECONDS)
-        if code is None or not out:
+        try:
+            code, out, err = self._answer(START_SECONDS)
+        except TimeoutError:
+            code, out, err = None, "", f"no answer after {START_SECONDS} s"
+        if code is None:
             self.close()
             raise OSError(
-                f"PowerShell does not start: {err or 'no answer'}\nhint: ssh to the PC and try powershell.exe -NoProfile"
+                f"PowerShell does not start: {err or out or 'no answer'}\n"
+                "hint: ssh to the PC and try powershell.exe -NoProfile"
             )
+        _, self._pid, page = out.split("\n")
+        self._encoding = _codec(page)
 
     @property
     def alive(self) -> bool:
@@ -47,43 +53,75 @@ class PowerShell:
         return self._process.alive
 
     def run(self, script: str, seconds: float | None) -> Result:
-        """Run a script. Raises `TimeoutError` (the PowerShell is ended) and `Unreachable`."""
+        """Run a script. Raises `TimeoutError` (the PowerShell is killed), `Unreachable`, ValueError for text that is not Unicode."""
         self._process.write(powershell.request(script))
         try:
             code, out, err = self._answer(seconds)
         except TimeoutError:
-            self.close()
+            self._kill()
             raise
         if code is None:
             code = self._process.exit_code
             self.close()
             if code < 0:
-                raise Unreachable("connection cut during a script")
-        return Result(code, out.encode(), err.encode())
+                raise Unreachable(CUT)
+        return Result(code, out.encode(errors="replace"), err.encode(errors="replace"))
 
     def _answer(self, seconds: float | None) -> tuple[int | None, str, str]:
-        seen = {"stdout": b"", "stderr": b""}
-        ended = set()
+        """Exit code, output and error text of the script that runs; None for the code when the PowerShell ended instead of answering."""
+        seen = {"stdout": bytearray(), "stderr": bytearray()}
+        waiting = set(seen)
         for name, block in self._process.blocks(seconds):
-            seen[name] += block
-            if b":B64@@" in seen["stdout"] and (found := powershell.answer(seen["stdout"])):
-                return found["code"], "\n".join(found["out"]), _explain(found["error"], seen["stderr"])
-            if not block:
-                ended.add(name)
-            if len(ended) == len(seen):
+            data, mark = seen[name], powershell.MARKS[name]
+            data += block
+            is_marked = mark in data[-len(block) - len(mark) :]
+            if not block or (is_marked and (name == "stderr" or powershell.answer(data))):
+                waiting.discard(name)
+            if not waiting:
                 break
-        return None, "\n".join(lines(seen["stdout"])), clixml.errors(seen["stderr"].decode(errors="replace"))
+        said = self._said(seen["stderr"])
+        if found := powershell.answer(seen["stdout"]):
+            return found["code"], _plain("\n".join(found["out"])), _plain(_explain(found["error"], said))
+        return None, _plain(seen["stdout"].decode(self._encoding, errors="replace")), _plain(said)
+
+    def _said(self, stderr: bytearray) -> str:
+        # Programs write in the PC's own code page; Windows PowerShell's CLIXML too.
+        text = stderr.decode(self._encoding, errors="replace")
+        return clixml.errors(text).replace(powershell.MARKS["stderr"].decode(), "").strip()
+
+    def _kill(self) -> None:
+        """End it by another PowerShell: a script that does not read its input does not see that the channel is closed.
+
+        The job object of its SSH session then ends what it had started. It cannot be another process yet: it holds its number until killed.
+        """
+        try:
+            helper = PowerShell(self._connection)
+            helper.run(f"Stop-Process -Id {self._pid} -Force -ErrorAction SilentlyContinue", START_SECONDS)
+            helper.close()
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """End it; the job object of the session ends what it had started."""
+        """Let it end; a script that runs is not ended by this."""
         self._process.close()
 
 
-def _explain(error: dict[str, Any] | None, stderr: bytes) -> str:
-    said = clixml.errors(stderr.decode(errors="replace")).strip()
-    if error:
-        said += f"{error['text']}\n({error['id']}, {error['result']}, line {error['line']})"
-    return said
+def _codec(page: str) -> str:
+    try:
+        return codecs.lookup(f"cp{int(page)}").name
+    except LookupError:
+        return "utf-8"
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _explain(error: dict[str, Any] | None, said: str) -> str:
+    if not error:
+        return said
+    what = f"{error['text']}\n({error['id']}, {error['result']}, line {error['line']})"
+    return f"{said}\n{what}" if said else what
 
 
 class WindowsConnector(SSHHostConnector):
@@ -101,42 +139,19 @@ class WindowsConnector(SSHHostConnector):
         count(self.host.name, "powershell")
         return PowerShell(self.connection)
 
-    def run_shell_command(
-        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
-    ) -> tuple[bool, CommandOutput]:
-        """Run one script; see `BaseConnector.run_shell_command`. `_stdin` and privilege arguments are refused: SSH is elevated already."""
+    def execute(self, command: StringCommand, print_input: bool, arguments: dict[str, Any]) -> Result:
+        """Run one script. `_stdin` and privilege arguments are refused: SSH is elevated already."""
         given = [key for key in (*REFUSED, "_stdin") if arguments.get(key)]
         if given:
-            raise OSError(
-                f"{self.host.name}: not possible on Windows: {', '.join(given)}\nhint: log in as the user that is meant"
-            )
+            raise OSError(f"not possible on Windows: {', '.join(given)}\nhint: log in as the user that is meant")
         masked, script = str(command), command.get_raw_value() if isinstance(command, StringCommand) else str(command)
         if print_input:
             click.echo(f"{self.host.print_prefix}>>> {masked}", err=True)
-        count(self.host.name, "commands")
-        script = _with_context(script, arguments)
-        result = self.shell().run(script, arguments.get("_timeout") or None)
-        accepted = arguments.get("_success_exit_codes") or [0]
-        return result.code in accepted, self.show(result, print_output=print_output)
+        return self.shell().run(_with_context(script, arguments), arguments.get("_timeout") or None)
 
-    def put_file(
-        self, filename_or_io: Any, remote_filename: str, remote_temp_filename: str | None = None,
-        print_output: bool = False, print_input: bool = False, **arguments: Any,
-    ) -> bool:  # fmt: skip
-        """Upload beside the destination, compare digests, then replace."""
-        count(self.host.name, "files")
-        with get_file_io(filename_or_io) as source:
-            upload(WindowsFiles(self), source, remote_filename)
-        return True
-
-    def get_file(
-        self, remote_filename: str, filename_or_io: str | IOBase, remote_temp_filename: str | None = None,
-        print_output: bool = False, print_input: bool = False, **arguments: Any,
-    ) -> bool:  # fmt: skip
-        """Download and compare digests."""
-        count(self.host.name, "files")
-        download(WindowsFiles(self), remote_filename, filename_or_io)
-        return True
+    def files(self) -> Side:
+        """The PC's files, as the SSH user sees them."""
+        return WindowsFiles(self)
 
 
 class WindowsFiles:
@@ -170,7 +185,7 @@ class WindowsFiles:
         return self._run("(Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash", path=path).strip().lower()
 
     def place(self, part: str, path: str) -> None:
-        """Rename over what is there; the access list is the one of the old file, else of the folder."""
+        """Rename. ReplaceFile keeps the access list of a file that is there; a new one gets that of its folder."""
         self._run(PLACE, part=part, path=path)
 
     def forget(self, part: str) -> None:
@@ -184,13 +199,14 @@ New-Item -ItemType File -Path $part -Force | Out-Null
 if ($LASTEXITCODE -ne 0) { throw "icacls: exit code $LASTEXITCODE" }
 """
 PLACE = """
-if (-not (Test-Path -LiteralPath $path)) {
+if (Test-Path -LiteralPath $path) {
+    $new, $old = (Get-Item -LiteralPath $part -Force).FullName, (Get-Item -LiteralPath $path -Force).FullName
+    [IO.File]::Replace($new, $old, [NullString]::Value)
+} else {
     & icacls.exe $part /reset | Out-Null
     if ($LASTEXITCODE -ne 0) { throw "icacls: exit code $LASTEXITCODE" }
-} else {
-    Get-Acl -LiteralPath $path | Set-Acl -LiteralPath $part
+    Move-Item -LiteralPath $part -Destination $path
 }
-Move-Item -LiteralPath $part -Destination $path -Force
 """
 
 

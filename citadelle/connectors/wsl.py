@@ -14,11 +14,10 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.state import StateStage
 from pyinfra.connectors.base import DataMeta
 from pyinfra.connectors.ssh import ConnectorData
-from pyinfra.connectors.util import CommandOutput
 
 from citadelle.connectors.posix import DATA_META, PosixConnector
-from citadelle.connectors.shell import ShellRefused
-from citadelle.connectors.text import lines
+from citadelle.connectors.shell import Result, ShellRefused
+from citadelle.connectors.text import windows_lines
 
 # The stub in System32 does not work in a session of sshd; this one does.
 WSL = r'"C:\Program Files\WSL\wsl.exe"'
@@ -79,7 +78,7 @@ class WSLConnector(PosixConnector):
             return super().open_shell()
         except OSError as error:
             cause = error.__cause__
-            if isinstance(cause, ShellRefused) and "WSL_E_DISTRO_NOT_FOUND" in "".join(lines(cause.output)):
+            if isinstance(cause, ShellRefused) and "WSL_E_DISTRO_NOT_FOUND" in "".join(windows_lines(cause.output)):
                 raise DistributionMissing(
                     f"{self.host.name}: WSL distribution is missing: {self.data['wsl_distro']}\n"
                     f"hint: run the deploy for @windows/{self.pc} too: its role wsl imports the distribution"
@@ -88,16 +87,14 @@ class WSLConnector(PosixConnector):
 
     def refused(self, error: ShellRefused) -> str:
         """What wsl.exe said."""
-        said = " ".join(lines(error.output)).strip() or f"exit code {error.code}"
+        said = " ".join(windows_lines(error.output)).strip() or f"exit code {error.code}"
         return f"{self.host.name}: WSL does not start: {said}\nhint: on the PC: wsl --status"
 
-    def run_shell_command(
-        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
-    ) -> tuple[bool, CommandOutput]:
+    def execute(self, command: StringCommand, print_input: bool, arguments: dict[str, Any]) -> Result:
         """As on Linux; while planning, a missing distribution answers nothing instead of failing."""
         try:
-            return super().run_shell_command(command, print_output, print_input, **arguments)
+            return super().execute(command, print_input, arguments)
         except DistributionMissing:
             if self.state.current_stage == StateStage.Prepare:
-                return True, CommandOutput([])
+                return Result(0, b"", b"")
             raise

@@ -31,9 +31,10 @@ class Fact(FactBase[T], Generic[T]):
             return self.parse(lines)
         except Exception as error:
             shown = lines[0][:200] if lines else ""
+            # Without a cause: pyinfra would print that instead of this text.
             raise FactProcessError(
                 f"fact {type(self).__name__} has an unexpected answer: {shown!r} ({error!r})"
-            ) from error
+            ) from None
 
 
 class WindowsFact(Fact[T], Generic[T]):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import threading
 from typing import Any
 
@@ -9,6 +10,7 @@ from . import job, powershell, streams
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 MARK = b"#< CLIXML"
+PAUSE = 0.02
 HEAD = '#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">'
 BARE_END = re.compile(rb"(?<!_x000D_)_x000A_")  # a line end inside CLIXML as 7 writes it here; 5.1 writes CRLF
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f]|_(?=x[0-9A-Fa-f]{4}_)")
@@ -60,9 +62,17 @@ def escape(text: str) -> str:
     return out.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _text(line: bytes) -> str:
+    """A line of the engine itself, or of a program, in the OEM code page."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode(streams.OEM)
+
+
 def clixml(lines: bytes) -> bytes:
     """Error text as 5.1 writes it for an encoded command: one document, one string for each line."""
-    text = COLOUR.sub(b"", lines).decode("utf-8", "replace").replace("\r\n", "\n")
+    text = "\n".join(map(_text, COLOUR.sub(b"", lines).replace(b"\r\n", b"\n").split(b"\n")))
     if not text:
         return b""
     parts = (escape(line + "\r\n") for line in text.removesuffix("\n").split("\n"))
@@ -83,15 +93,24 @@ def _xml_ends(data: bytes) -> bytes:
 
 
 def _pump_xml(source: int) -> None:
-    """Errors of an encoded command: CLIXML passes on with 5.1's line ends; text becomes CLIXML at the end, as one document."""
+    """Errors of an encoded command: CLIXML passes on with 5.1's line ends; text becomes a document of CLIXML when a pause follows it."""
     held, is_xml, ends = b"", False, LineEnds()
-    while data := os.read(source, 65536):
+
+    def rest() -> bytes:
+        return ends.convert(_xml_ends(held)) if is_xml else clixml(held)
+
+    while True:
+        if held.endswith(b"\n") and not select.select([source], [], [], PAUSE)[0]:
+            _send(2, rest())
+            held = b""
+        if not (data := os.read(source, 65536)):
+            break
         held += data
         is_xml = is_xml or held.startswith(MARK)
         cut = held.rfind(b">") + 1 if is_xml else 0  # no escaped line end reaches across an element's border
         _send(2, ends.convert(_xml_ends(held[:cut])))
         held = held[cut:]
-    _send(2, ends.convert(_xml_ends(held)) if is_xml else clixml(held))
+    _send(2, rest())
     os.close(source)
 
 
