@@ -76,7 +76,7 @@ def download(side: Side, path: str, target: Any) -> None:
         expected = side.digest(path)
         with _whole(target) as file:
             _fetch(side, path, file, expected)
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except ERRORS as error:
         raise OSError(f"download failed: {path}: {error}") from error
 
 
