@@ -1,92 +1,13 @@
-"""The Windows cmdlets: genuine parameters, state that survives processes, no silent success."""
+"""What the Windows cmdlets do: state that survives processes, effects that the next call sees."""
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import shared_path
-from tests.windows_double.conftest import CODE, Console, Double
+from tests.windows_double.conftest import Console, Double
 
 pytestmark = pytest.mark.lab
-
-
-def test_the_generated_modules_are_those_of_the_table() -> None:
-    table = shared_path("data", "windows", "cmdlets-5.1-base.json")
-    done = subprocess.run(
-        [sys.executable, CODE / "generate.py", table, "--check"], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_changed_table_is_noticed(tmp_path: Path) -> None:
-    table = json.loads(shared_path("data", "windows", "cmdlets-5.1-base.json").read_text())
-    table["cmdlets"]["Get-Service"]["parameters"]["Novelty"] = {"type": "switch"}
-    changed = tmp_path / "table.json"
-    changed.write_text(json.dumps(table))
-    done = subprocess.run(
-        [sys.executable, CODE / "generate.py", changed, "--check"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "WindowsDouble.Management" in done.stderr
-
-
-def test_every_generated_function_can_be_called(console: Console) -> None:
-    """The engine builds a function's parameters at its first use: a contradiction in the table would show there only."""
-    script = """
-    foreach ($file in Get-ChildItem "$env:WINDOWS_DOUBLE_CODE/modules/*/*.psd1") {
-        foreach ($command in (Import-Module $file.FullName -PassThru -DisableNameChecking).ExportedFunctions.Values) {
-            try { $count++; if ($null -eq $command.ParameterSets) { $command.Name } } catch { "$($command.Name): $_" }
-        }
-    }
-    "$count functions"
-    """
-    lines = console.lines(script)
-    assert len(lines) == 1, lines
-    assert int(lines[0].split()[0]) > 800
-
-
-WRONG = [
-    ("Get-Service -Nmae x", "NamedParameterNotFound,Get-Service"),
-    ("Set-NetFirewallRule -Name a -Enabled maybe", "ParameterArgumentTransformationError,Set-NetFirewallRule"),
-    ("Set-NetFirewallRule -Name a -Enabled $true", "ParameterArgumentTransformationError,Set-NetFirewallRule"),
-    ("New-LocalUser", "MissingMandatoryParameter,New-LocalUser"),
-    ("New-LocalUser -Name a -NoPassword -Password x", "ParameterArgumentTransformationError,New-LocalUser"),
-    (
-        "New-NetFirewallHyperVRule -Name a -DisplayName a -LocalPortz 1",
-        "NamedParameterNotFound,New-NetFirewallHyperVRule",
-    ),
-    ("Get-LocalUser -Name a -SID S-1-5-32-544", "AmbiguousParameterSet,Get-LocalUser"),
-    ("Register-ScheduledTask -TaskName", "MissingArgument,Register-ScheduledTask"),
-    ("Get-Service a b c", "PositionalParameterNotFound,Get-Service"),
-    ("Set-Service sshd -StartupType Sometimes", "ParameterArgumentTransformationError,Set-Service"),
-    ("Set-MpPreference -DisableRealtimeMonitoring perhaps", "ParameterArgumentTransformationError,Set-MpPreference"),
-]
-
-
-def test_wrong_parameters_fail_with_the_genuine_ids(console: Console) -> None:
-    assert {line: console.errors(line) for line, _ in WRONG} == {line: [error] for line, error in WRONG}
-
-
-MISSING = [
-    ("Get-Service nope", "NoServiceFoundForGivenName"),
-    ("Get-NetFirewallRule -Name nope", "CmdletizationQuery_NotFound_InstanceID"),
-    ("Get-ScheduledTask -TaskName nope", "CmdletizationQuery_NotFound_TaskName"),
-    ("Get-LocalUser nope", "UserNotFound"),
-    ("Get-LocalGroup nope", "GroupNotFound"),
-    ("Get-CimInstance Nope", "HRESULT 0x80041010"),
-    ("Get-VpnConnection", "DoubleNotImplemented"),
-    ("Get-CimInstance Win32_Printer", "DoubleNotImplemented"),
-    ("Get-Service sshd -RequiredServices", "DoubleNotImplemented"),
-]
-
-
-def test_missing_things_fail_with_the_genuine_ids_and_unknown_ones_never_succeed(console: Console) -> None:
-    found = {line: [error.split(",")[0] for error in console.errors(line)] for line, _ in MISSING}
-    assert found == {line: [error] for line, error in MISSING}
 
 
 def test_services_change_and_are_seen_by_the_next_process(windows: Double) -> None:
@@ -144,29 +65,6 @@ def test_hyper_v_firewall_of_wsl(console: Console) -> None:
     assert console.double.state["firewall"]["hyperv"][vm]["DefaultInboundAction"] == "Block"
     (error,) = console.errors("Get-NetFirewallHyperVVMSetting -Name '{00000000-0000-0000-0000-000000000000}'")
     assert error.startswith("CmdletizationQuery_NotFound")
-
-
-POSITIONAL = """Disable-LocalUser operator
-Enable-LocalUser operator
-Get-LocalUser operator | Disable-LocalUser
-Get-LocalUser -SID (Get-LocalUser operator).SID
-Add-LocalGroupMember Users Guest
-Remove-LocalGroupMember Users Guest
-Get-LocalGroup Users | Get-LocalGroupMember
-Get-LocalGroupMember Administrators operator
-Stop-Service Spooler
-Get-Service sshd | Restart-Service
-Get-CimInstance Win32_OperatingSystem
-Set-NetFirewallProfile Public -Enabled True
-Remove-LocalUser operator"""
-
-
-def test_bare_words_and_objects_find_their_parameter_sets(console: Console) -> None:
-    """Calls that Windows takes: a text is a name although a SID or an object has the same place."""
-    assert {line: console.errors(line) for line in POSITIONAL.split("\n")} == {
-        line: [] for line in POSITIONAL.split("\n")
-    }
-    assert "operator" not in [user["Name"] for user in console.double.state["users"]]
 
 
 def test_local_users_and_groups(console: Console) -> None:
@@ -255,64 +153,6 @@ def test_whatif_changes_nothing(console: Console) -> None:
         "Stop-Service Spooler -WhatIf; Set-Service Spooler -StartupType Disabled -WhatIf; Disable-LocalUser operator -WhatIf"
     )
     assert console.double.state == before
-
-
-def test_registry_items_and_values(console: Console) -> None:
-    script = """
-    New-Item HKLM:\\SOFTWARE\\Zed -Force | Out-Null
-    New-ItemProperty HKLM:\\SOFTWARE\\Zed -Name N -Value 5 -PropertyType DWord -Force | Out-Null
-    Set-ItemProperty -LiteralPath HKLM:\\SOFTWARE\\Zed -Name M -Value 'a','b' -Type MultiString
-    Set-ItemProperty -LiteralPath HKLM:\\SOFTWARE\\Zed -Name B -Value ([byte[]](1,255)) -Type Binary
-    Set-ItemProperty -LiteralPath HKLM:\\SOFTWARE\\Zed -Name U -Value 4294967295 -Type DWord
-    $p = Get-ItemProperty HKLM:\\SOFTWARE\\zed
-    "$($p.N + 1) $($p.M -join '+') $($p.B -join '+') $($p.U)"
-    $p.PSPath
-    $key = Get-Item HKLM:\\SOFTWARE\\Zed
-    "$($key.GetValue('U')) $($key.GetValueKind('M')) $($key.ValueCount) $($key.GetValue('none', 'x'))"
-    New-Item HKLM:\\SOFTWARE\\Zed\\Sub | Out-Null
-    (Get-ChildItem HKLM:\\SOFTWARE\\Zed).PSChildName
-    Remove-ItemProperty HKLM:\\SOFTWARE\\Zed N
-    (Get-Item HKLM:\\SOFTWARE\\Zed).Property -contains 'N'
-    """
-    assert console.lines(script) == [
-        "6 a+b 1+255 4294967295",
-        "Microsoft.PowerShell.Core\\Registry::HKEY_LOCAL_MACHINE\\SOFTWARE\\Zed",
-        "-1 MultiString 4 x",
-        "Sub",
-        "False",
-    ]
-    kept = console.double.registry["hkey_local_machine\\software\\zed"]
-    assert kept == {"M": ["a", "b"], "B": "01FF", "U": -1}
-    console.lines("Remove-Item HKLM:\\SOFTWARE\\Zed -Recurse")
-    assert "hkey_local_machine\\software\\zed" not in console.double.registry
-    assert console.lines("Test-Path HKLM:\\SOFTWARE\\Zed") == ["False"]
-
-
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        ("Get-Item HKLM:\\NOPE", "PathNotFound,Microsoft.PowerShell.Commands.GetItemCommand"),
-        (
-            "Get-ItemProperty HKLM:\\SOFTWARE -Name none",
-            "System.Management.Automation.PSArgumentException,Microsoft.PowerShell.Commands.GetItemPropertyCommand",
-        ),
-        ("New-Item HKLM:\\SOFTWARE\\No\\Way", "System.ArgumentException,Microsoft.PowerShell.Commands.NewItemCommand"),
-        ("New-Item HKLM:\\SOFTWARE\\Policies", "System.IO.IOException,Microsoft.PowerShell.Commands.NewItemCommand"),
-        (
-            "New-ItemProperty HKLM:\\SOFTWARE -Name a -Value 1 -PropertyType Word",
-            "TypeParameterBindingInvalid,Microsoft.PowerShell.Commands.NewItemPropertyCommand",
-        ),
-        (
-            "Set-ItemProperty HKLM:\\SOFTWARE -Name a -Value text -Type DWord",
-            "System.Management.Automation.PSInvalidCastException,Microsoft.PowerShell.Commands.SetItemPropertyCommand",
-        ),
-    ],
-)
-def test_registry_refuses_with_one_error_and_changes_nothing(console: Console, script: str, error: str) -> None:
-    before = console.double.registry
-    assert console.errors(script) == [error]
-    assert console.double.registry == before
-    assert console.lines("Test-Path HKLM:\\SOFTWARE\\No") == ["False"]
 
 
 def test_parallel_processes_do_not_lose_each_other_s_changes(windows: Double) -> None:

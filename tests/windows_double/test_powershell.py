@@ -101,13 +101,6 @@ def test_linux_programs_do_not_exist(windows: Double) -> None:
     )
 
 
-def test_registry_lives_in_a_file(windows: Double) -> None:
-    key = "HKLM:\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Environment"
-    windows.ps(f"Set-ItemProperty -LiteralPath '{key}' -Name WSL_UTF8 -Value '1' -Type String")
-    assert windows.ask("echo %WSL_UTF8%").text == "1"
-    assert windows.ps(f"(Get-ItemProperty '{key}').WSL_UTF8").text == "1"
-
-
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -27,6 +27,16 @@ function Assert-DoubleOnly($Cmdlet, $Bound, [string[]]$Known) {
     }
 }
 
+# Asks the double's own program; like a cmdlet, it leaves $LASTEXITCODE alone.
+function Invoke-DoubleControl {
+    $doubleBefore = $global:LASTEXITCODE
+    $doubleSaid = & "$env:WINDOWS_DOUBLE_CODE/control" @args
+    $doubleCode = $global:LASTEXITCODE
+    $global:LASTEXITCODE = $doubleBefore
+    if ($doubleCode) { throw "the Windows double's control $($args[0]) ends with $doubleCode" }
+    $doubleSaid
+}
+
 function Get-DoubleState { ConvertFrom-Json ([IO.File]::ReadAllText($DoubleStateFile)) }
 
 # Runs a change on the newest state, alone among all processes (the lock that Python's side takes too).

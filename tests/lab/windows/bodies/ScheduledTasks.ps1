@@ -78,7 +78,7 @@ function Edit-DoubleTask($Bound, $Cmdlet, [scriptblock]$TaskChange) {
 Body 'Unregister-ScheduledTask' { param($Bound, $Cmdlet) Edit-DoubleTask $Bound $Cmdlet { param($tasks, $path) $tasks.PSObject.Properties.Remove($path) } }
 Body 'Enable-ScheduledTask' { param($Bound, $Cmdlet) foreach ($path in @(Find-DoubleTask (Get-DoubleState) $Bound $Cmdlet)) { Edit-DoubleState { param($state) $state.tasks.$path.Enabled = $true }; New-DoubleTask $path (Get-DoubleState).tasks.$path } }
 Body 'Disable-ScheduledTask' { param($Bound, $Cmdlet) foreach ($path in @(Find-DoubleTask (Get-DoubleState) $Bound $Cmdlet)) { Edit-DoubleState { param($state) $state.tasks.$path.Enabled = $false }; New-DoubleTask $path (Get-DoubleState).tasks.$path } }
-Body 'Start-ScheduledTask' { param($Bound, $Cmdlet) foreach ($path in @(Find-DoubleTask (Get-DoubleState) $Bound $Cmdlet)) { & "$env:WINDOWS_DOUBLE_CODE/control" start-task $path } }
+Body 'Start-ScheduledTask' { param($Bound, $Cmdlet) foreach ($path in @(Find-DoubleTask (Get-DoubleState) $Bound $Cmdlet)) { Invoke-DoubleControl start-task $path } }
 Body 'Get-ScheduledTaskInfo' {
     param($Bound, $Cmdlet)
     $state = Get-DoubleState

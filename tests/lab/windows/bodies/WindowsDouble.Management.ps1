@@ -98,5 +98,5 @@ Body 'Get-ComputerInfo' {
 Body 'Restart-Computer' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound 'Force'
-    if ($Cmdlet.ShouldProcess("localhost ($env:COMPUTERNAME)")) { & "$env:windir\System32\shutdown.exe" /r /t 1 }
+    if ($Cmdlet.ShouldProcess("localhost ($env:COMPUTERNAME)")) { Invoke-DoubleControl reboot-in 1 }
 }

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import distros, home, machine, setup, tasks
+from . import acl, distros, home, machine, setup, tasks
 
 HELP = """control WORD [VALUE]
   setup              make what is missing (drive C:, state, registry)
@@ -16,7 +16,8 @@ HELP = """control WORD [VALUE]
   edition home|pro|enterprise
   distro missing|present [NAME]
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
-  run-task PATH      run a scheduled task's actions here (used by the double itself)
+  run-task PATH      run a scheduled task's actions here (this and the next line: used by the double itself)
+  start-task PATH, reboot-in SECONDS, acl PATH [JSON]
   journal [clear]    process starts, one JSON a line
   state              the state as JSON"""
 
@@ -86,6 +87,7 @@ WORDS: dict[str, Callable[..., object]] = {
     "edition": _edition,
     "distro": _distro,
     "powershell": _powershell,
+    "acl": lambda path, own="": acl.put(path, own) if own else acl.show(path),
     "reboot-in": lambda seconds: machine.reboot_later(float(seconds)),
     "run-task": tasks.run,
     "start-task": tasks.start,

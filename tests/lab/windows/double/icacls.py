@@ -27,7 +27,8 @@ class Refused(Exception):
 Entry = dict[str, str]
 
 
-def _key(path: Path) -> str:
+def key(path: Path) -> str:
+    """Under which a file's list is kept."""
     return paths.windows(path).lower()
 
 
@@ -35,7 +36,7 @@ def inherited(acls: dict[str, Any], path: Path) -> list[Entry]:
     """What a file gets from the folders above it."""
     if path == home.DRIVE:
         return []
-    above = acls.get(_key(path.parent))
+    above = acls.get(key(path.parent))
     entries = list(above["entries"]) if above else []
     passed = [entry for entry in entries if "(OI)" in entry["flags"] or "(CI)" in entry["flags"]]
     if above is None or above["inherits"]:
@@ -45,7 +46,7 @@ def inherited(acls: dict[str, Any], path: Path) -> list[Entry]:
 
 def effective(acls: dict[str, Any], path: Path) -> list[tuple[Entry, bool]]:
     """Entries of a file, own ones first; True = inherited."""
-    own = acls.get(_key(path)) or {"entries": [], "inherits": True}
+    own = acls.get(key(path)) or {"entries": [], "inherits": True}
     found = [(entry, False) for entry in own["entries"]]
     if own["inherits"]:
         found += [(entry, True) for entry in inherited(acls, path)]
@@ -100,7 +101,7 @@ def _inheritance(own: dict[str, Any], word: str, acls: dict[str, Any], path: Pat
 
 
 def _apply(acls: dict[str, Any], path: Path, steps: list[tuple[str, str]]) -> None:
-    own = acls.setdefault(_key(path), {"entries": [], "inherits": True, "owner": "S-1-5-32-544"})
+    own = acls.setdefault(key(path), {"entries": [], "inherits": True, "owner": "S-1-5-32-544"})
     for command, value in steps:
         if command in ("/grant", "/grant:r", "/deny"):
             _grant(own, value, command)
