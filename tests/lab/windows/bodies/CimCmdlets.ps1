@@ -34,7 +34,11 @@ CimClass 'Win32_EncryptableVolume' 'root/cimv2/security/microsoftvolumeencryptio
         [ordered]@{ DriveLetter = $mount; DeviceID = '\\?\Volume{1b7897f7-3916-496c-91de-704fde33dde9}\'; ProtectionStatus = [uint32]$(if ($v.ProtectionStatus -eq 'On') { 1 } else { 0 }); VolumeType = [uint32]$(if ($v.VolumeType -eq 'OperatingSystem') { 0 } else { 1 }) }
     }
 }
-CimClass 'AntiVirusProduct' 'root/securitycenter2' { param($state) [ordered]@{ displayName = 'Windows Defender'; instanceGuid = '{D68DDC3A-831F-4fae-9E44-DA132C1ACF46}'; productState = [uint32]397568; timestamp = '' } }
+CimClass 'AntiVirusProduct' 'root/securitycenter2' { param($state) 
+    [ordered]@{ displayName = 'Windows Defender'; instanceGuid = '{D68DDC3A-831F-4fae-9E44-DA132C1ACF46}'
+        pathToSignedProductExe = 'windowsdefender://'; pathToSignedReportingExe = '%ProgramFiles%\Windows Defender\MsMpeng.exe'
+        productState = [uint32]397568; timestamp = [DateTime]::UtcNow.ToString('R') }
+}
 CimClass 'FirewallProduct' 'root/securitycenter2' { param($state) }
 CimClass 'Win32_DeviceGuard' 'root/microsoft/windows/deviceguard' { param($state) [ordered]@{ VirtualizationBasedSecurityStatus = [uint32]2; SecurityServicesRunning = @([uint32]2); SecurityServicesConfigured = @([uint32]2); AvailableSecurityProperties = @([uint32]1, [uint32]2, [uint32]3) } }
 CimClass 'MSFT_NetFirewallHyperVProfile' 'root/standardcimv2' { param($state) foreach ($name in 'Domain','Private','Public') { [ordered]@{ Name = $name; Profile = $name } } }

@@ -45,14 +45,20 @@ Body 'Set-NetFirewallProfile' {
 }
 
 function New-DoubleRule([string]$Name, $Facts) {
+    $profiles = [Double_NetSecurity_Profile]$Facts.Profile
     New-DoubleCim 'root/standardcimv2' 'MSFT_NetFirewallRule' ([ordered]@{
         Name = $Name; ID = $Name; DisplayName = $Facts.DisplayName; Group = $Facts.Group; Enabled = [Double_NetSecurity_Enabled]$Facts.Enabled
-        Profile = [Double_NetSecurity_Profile]$Facts.Profile; Platform = @(); Direction = [Double_NetSecurity_Direction]$Facts.Direction
-        Action = [Double_NetSecurity_Action]$Facts.Action; EdgeTraversalPolicy = [Double_NetSecurity_EdgeTraversal]$Facts.EdgeTraversalPolicy; LSM = $false
-        PrimaryStatus = [Double_NetSecurity_PrimaryStatus]'OK'; Status = 'The rule was parsed successfully from the store. (65536)'; EnforcementStatus = 'NotApplicable'
-        PolicyStoreSource = 'PersistentStore'; PolicyStoreSourceType = [Double_NetSecurity_PolicyStoreType]'Local'; Caption = $null; Description = $Facts.Description
-        ElementName = $Facts.DisplayName; InstanceID = $Name; CreationClassName = "MSFT|FW|FirewallRule|$Name"; DisplayGroup = $Facts.DisplayGroup
-        LocalOnlyMapping = $false; LooseSourceMapping = $false; Owner = $Facts.Owner; RuleGroup = $Facts.Group; StatusCode = 65536 })
+        Profile = $profiles; Platform = @(); Direction = [Double_NetSecurity_Direction]$Facts.Direction
+        Action = [Double_NetSecurity_Action]$Facts.Action
+        EdgeTraversalPolicy = [Double_NetSecurity_EdgeTraversal]$Facts.EdgeTraversalPolicy; LSM = $false
+        PrimaryStatus = [Double_NetSecurity_PrimaryStatus]'OK'; Status = 'The rule was parsed successfully from the store. (65536)'
+        EnforcementStatus = 'NotApplicable'; PolicyStoreSourceType = [Double_NetSecurity_PolicyStoreType]'Local'
+        Caption = $null; Description = $Facts.Description; ElementName = $Facts.DisplayName; InstanceID = $Name
+        CommonName = $null; PolicyKeywords = $null; PolicyDecisionStrategy = 2; PolicyRoles = $null; ConditionListType = 3
+        CreationClassName = "MSFT|FW|FirewallRule|$Name"; ExecutionStrategy = 2; Mandatory = $null; PolicyRuleName = ''; Priority = $null
+        RuleUsage = $null; SequencedActions = 3; SystemCreationClassName = ''; SystemName = ''; DisplayGroup = $Facts.DisplayGroup
+        LocalOnlyMapping = $false; LooseSourceMapping = $false; Owner = $Facts.Owner; Platforms = @()
+        PolicyStoreSource = 'PersistentStore'; Profiles = [int]$profiles; RuleGroup = $Facts.Group; StatusCode = 65536 })
 }
 # Names of the rules a call means; a name that does not exist is an error of its own.
 function Find-DoubleRule($State, $Bound, $Cmdlet) {
@@ -149,7 +155,7 @@ function Find-DoubleVmSetting($State, $Bound, $Cmdlet) {
     if (-not $Bound.Name) { return $all }
     foreach ($wanted in $Bound.Name) {
         $found = @($all | Where-Object { $_ -eq $wanted })
-        if ($found) { $found } else { Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallHyperVVMSetting' 'InstanceID' $wanted }
+        if ($found) { $found } else { Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallHyperVVMSetting' 'Name' $wanted }
     }
 }
 Body 'Get-NetFirewallHyperVVMSetting' {
