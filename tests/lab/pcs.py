@@ -30,17 +30,27 @@ KINDS = (
 DOUBLE = "/opt/windows-double"
 
 
-def start_pc(name: str, kind: Kind, address: str, *, powershell: Path | None = None, log: Log | None = None) -> Pc:
+def start_pc(
+    name: str,
+    kind: Kind,
+    address: str,
+    *,
+    powershell: Path | None = None,
+    image: str = IMAGE,
+    volumes_of: str | None = None,
+    log: Log | None = None,
+) -> Pc:
     """Have this PC up and reachable: made, started or left as it is.
 
-    `powershell`: folder of a PowerShell engine on this machine, for kind "windows". Raises `LabError`.
+    `powershell`: folder of a PowerShell engine on this machine, for kind "windows". `image`, `volumes_of`: disk of another PC
+    (`docker commit`) and the name of that PC, stopped, whose Docker data a new PC starts with. Raises `LabError`.
     """
     pc, log = Pc(name, kind, address), log or state.log(f"pc-{name}")
-    spec = _spec(pc, powershell)
+    spec = _spec(pc, powershell, image)
     found = inspect(pc.container, '{{index .Config.Labels "' + SPEC + '"}} {{.State.Running}}')
     if found is None or found.split()[0] != spec:
         remove_pc(name, log=log)
-        _create(pc, spec, powershell, log)
+        _create(pc, spec, powershell, log, image=image, volumes_of=volumes_of)
     elif found.split()[1] != "true":
         run(["docker", "start", pc.container], log)
     _settle(pc, log)
@@ -115,19 +125,23 @@ def _volumes(pc: Pc) -> list[str]:
     return [f"{pc.container}-docker", f"{pc.container}-containerd"]
 
 
-def _spec(pc: Pc, powershell: Path | None) -> str:
+def _spec(pc: Pc, powershell: Path | None, image: str) -> str:
     """What a PC is made of: another value means another PC, made anew."""
-    image = output(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE])
-    if image is None:
-        raise LabError(f"{pc.name}: image of the lab PCs is absent: {IMAGE}", "bin/lab")
-    parts = (image, pc.kind, pc.address, state.user_key(), powershell, debian.nameservers())
+    found = output(["docker", "image", "inspect", "--format", "{{.Id}}", image])
+    if found is None:
+        raise LabError(f"{pc.name}: image of the lab PCs is absent: {image}", "bin/lab")
+    parts = (found, pc.kind, pc.address, state.user_key(), powershell, debian.nameservers())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _create(pc: Pc, spec: str, powershell: Path | None, log: Log) -> None:
+def _create(
+    pc: Pc, spec: str, powershell: Path | None, log: Log, *, image: str = IMAGE, volumes_of: str | None = None
+) -> None:
     docker, containerd = _volumes(pc)
     for volume in (docker, containerd):
         run(["docker", "volume", "create", "--label", LABEL, volume], log)
+    if volumes_of:
+        _fill(pc, Pc(volumes_of, "linux", ""), log)
     # on-failure: a `systemctl reboot` inside ends the container with an error code, and Docker starts it again.
     options = [
         "--restart",
@@ -156,9 +170,17 @@ def _create(pc: Pc, spec: str, powershell: Path | None, log: Log) -> None:
     options += _resolver()
     if powershell:
         options += ["--volume", f"{powershell}:/opt/powershell:ro"]
-    run(["docker", "create", "--name", pc.container, *options, IMAGE], log)
+    run(["docker", "create", "--name", pc.container, *options, image], log)
     _copy_in(pc, _first_files(pc), log)
     run(["docker", "start", pc.container], log)
+
+
+def _fill(pc: Pc, source: Pc, log: Log) -> None:
+    for origin, target in zip(_volumes(source), _volumes(pc), strict=True):
+        folders = ["--volume", f"{origin}:/from:ro", "--volume", f"{target}:/to"]
+        # Privileged: layers of images carry attributes that nobody else may read or write.
+        options = ["--rm", "--privileged", "--network", "none", *folders]
+        run(["docker", "run", *options, IMAGE, "cp", "--archive", "/from/.", "/to/"], log)
 
 
 def _resolver() -> list[str]:
