@@ -7,22 +7,30 @@ function Body([string]$Name, [scriptblock]$Script) { $DoubleBodies[$Name] = $Scr
 function Invoke-DoubleBody($Cmdlet, $Bound) {
     $name = $Cmdlet.MyInvocation.MyCommand.Name
     $body = $DoubleBodies[$name]
-    if (-not $body) { Stop-Double $Cmdlet 'DoubleNotImplemented' "${name}: the Windows double does not implement this cmdlet." NotImplemented $name }
+    if (-not $body) {
+        Stop-Double $Cmdlet 'DoubleNotImplemented' "${name}: the Windows double does not implement this cmdlet." NotImplemented $name
+    }
     & $body $Bound $Cmdlet
 }
 
 function New-DoubleError($Id, $Message, $Category, $Target) {
     New-Object Management.Automation.ErrorRecord (New-Object InvalidOperationException $Message), $Id, $Category, $Target
 }
-function Stop-Double($Cmdlet, $Id, $Message, $Category, $Target) { $Cmdlet.ThrowTerminatingError((New-DoubleError $Id $Message $Category $Target)) }
-function Write-DoubleError($Cmdlet, $Id, $Message, $Category, $Target) { $Cmdlet.WriteError((New-DoubleError $Id $Message $Category $Target)) }
+function Stop-Double($Cmdlet, $Id, $Message, $Category, $Target) {
+    $Cmdlet.ThrowTerminatingError((New-DoubleError $Id $Message $Category $Target))
+}
+function Write-DoubleError($Cmdlet, $Id, $Message, $Category, $Target) {
+    $Cmdlet.WriteError((New-DoubleError $Id $Message $Category $Target))
+}
 
 # A parameter that exists but that no body looks at must not be swallowed.
 function Assert-DoubleOnly($Cmdlet, $Bound, [string[]]$Known) {
-    $common = 'Verbose','Debug','ErrorAction','WarningAction','InformationAction','ErrorVariable','WarningVariable','InformationVariable','OutVariable','OutBuffer','PipelineVariable','WhatIf','Confirm','ProgressAction'
+    $common = 'Verbose','Debug','ErrorAction','WarningAction','InformationAction','ErrorVariable','WarningVariable',
+        'InformationVariable','OutVariable','OutBuffer','PipelineVariable','WhatIf','Confirm','ProgressAction'
     foreach ($name in @($Bound.Keys)) {
         if ($Known -notcontains $name -and $common -notcontains $name) {
-            Stop-Double $Cmdlet 'DoubleNotImplemented' "$($Cmdlet.MyInvocation.MyCommand.Name): the Windows double does not implement the parameter -$name." NotImplemented $name
+            $problem = "$($Cmdlet.MyInvocation.MyCommand.Name): the Windows double does not implement the parameter -$name."
+            Stop-Double $Cmdlet 'DoubleNotImplemented' $problem NotImplemented $name
         }
     }
 }
@@ -56,7 +64,9 @@ function Edit-DoubleState([scriptblock]$DoubleChange) {
 }
 
 function Set-DoubleValue($Object, [string]$Name, $Value) {
-    if ($Object.PSObject.Properties[$Name]) { $Object.$Name = $Value } else { $Object.PSObject.Properties.Add((New-Object Management.Automation.PSNoteProperty $Name, $Value)) }
+    if ($Object.PSObject.Properties[$Name]) { $Object.$Name = $Value } else {
+        $Object.PSObject.Properties.Add((New-Object Management.Automation.PSNoteProperty $Name, $Value))
+    }
 }
 
 function New-DoubleObject([string]$Type, $Values) {
@@ -69,16 +79,23 @@ function New-DoubleCim([string]$Namespace, [string]$Class, $Values) {
     $object.PSObject.TypeNames.Insert(0, 'Microsoft.Management.Infrastructure.CimInstance')
     $object.PSObject.TypeNames.Insert(0, "Microsoft.Management.Infrastructure.CimInstance#$Namespace/$Class")
     Set-DoubleValue $object 'PSComputerName' $null
-    Set-DoubleValue $object 'CimClass' (New-DoubleObject 'Microsoft.Management.Infrastructure.CimClass' ([ordered]@{ CimClassName = $Class }))
+    $described = New-DoubleObject 'Microsoft.Management.Infrastructure.CimClass' ([ordered]@{ CimClassName = $Class })
+    Set-DoubleValue $object 'CimClass' $described
     $object
 }
 function Write-DoubleCimNotFound($Cmdlet, [string]$Class, [string]$Property, $Value) {
-    Write-DoubleError $Cmdlet "CmdletizationQuery_NotFound_$Property" "No $Class objects found with property '$Property' equal to '$Value'.  Verify the value of the property and retry." ObjectNotFound $Value
+    $problem = "No $Class objects found with property '$Property' equal to '$Value'.  Verify the value of the property and retry."
+    Write-DoubleError $Cmdlet "CmdletizationQuery_NotFound_$Property" $problem ObjectNotFound $Value
 }
 
 function Get-DoubleNow { [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds() }
-function ConvertTo-DoubleDate($Milliseconds) { if ($null -ne $Milliseconds) { [DateTimeOffset]::FromUnixTimeMilliseconds([long]$Milliseconds).LocalDateTime } }
+function ConvertTo-DoubleDate($Milliseconds) {
+    if ($null -ne $Milliseconds) { [DateTimeOffset]::FromUnixTimeMilliseconds([long]$Milliseconds).LocalDateTime }
+}
 function ConvertFrom-DoubleDate($Date) { if ($Date) { (New-Object DateTimeOffset ([DateTime]$Date)).ToUnixTimeMilliseconds() } }
 
-function Test-DoubleLike([string]$Text, $Patterns) { foreach ($pattern in $Patterns) { if ($Text -like $pattern) { return $true } }; $false }
+function Test-DoubleLike([string]$Text, $Patterns) {
+    foreach ($pattern in $Patterns) { if ($Text -like $pattern) { return $true } }
+    $false
+}
 function Get-DoubleNames($Table) { @($Table.PSObject.Properties | ForEach-Object { $_.Name }) }

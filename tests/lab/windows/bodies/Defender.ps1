@@ -5,7 +5,9 @@ Body 'Get-MpComputerStatus' {
     $found = (Get-DoubleState).defender
     foreach ($property in $found.PSObject.Properties) {
         # Dates that nobody set are those of a fresh signature.
-        $values[$property.Name] = if ($property.Name -like '*LastUpdated' -and $null -eq $property.Value) { [DateTime]::Now.AddHours(-6) } else { $property.Value }
+        $values[$property.Name] = if ($property.Name -like '*LastUpdated' -and $null -eq $property.Value) {
+            [DateTime]::Now.AddHours(-6)
+        } else { $property.Value }
     }
     New-DoubleCim 'root/microsoft/windows/defender' 'MSFT_MpComputerStatus' $values
 }

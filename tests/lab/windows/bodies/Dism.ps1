@@ -1,44 +1,80 @@
 # Optional features and capabilities of the running Windows.
-enum Double_FeatureState { Disabled = 0; DisablePending = 1; Enabled = 2; EnablePending = 3; Superseded = 4; PartiallyInstalled = 5; DisabledWithPayloadRemoved = 6 }
+enum Double_FeatureState {
+    Disabled = 0
+    DisablePending = 1
+    Enabled = 2
+    EnablePending = 3
+    Superseded = 4
+    PartiallyInstalled = 5
+    DisabledWithPayloadRemoved = 6
+}
 enum Double_PackageState { NotPresent = 0; UninstallPending = 1; Staged = 2; Removed = 3; Installed = 4; InstallPending = 5 }
 
 function New-DoubleFeature([string]$Name, $Facts) {
-    New-DoubleObject 'Microsoft.Dism.Commands.AdvancedFeatureObject' ([ordered]@{ FeatureName = $Name; DisplayName = $Facts.DisplayName; Description = $Facts.Description
-        RestartRequired = 'Possible'; State = [Double_FeatureState]$Facts.State; CustomProperties = @(); Path = 'Online'; Online = $true; RestartNeeded = $Facts.State -like '*Pending' })
+    New-DoubleObject 'Microsoft.Dism.Commands.AdvancedFeatureObject' ([ordered]@{
+        FeatureName = $Name
+        DisplayName = $Facts.DisplayName
+        Description = $Facts.Description
+        RestartRequired = 'Possible'
+        State = [Double_FeatureState]$Facts.State
+        CustomProperties = @()
+        Path = 'Online'
+        Online = $true
+        RestartNeeded = $Facts.State -like '*Pending' })
 }
 Body 'Get-WindowsOptionalFeature' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound 'Online','FeatureName'
     $features = (Get-DoubleState).features
     # The genuine one gives nothing for a name that does not exist.
-    foreach ($name in Get-DoubleNames $features) { if (-not $Bound.FeatureName -or $name -like $Bound.FeatureName) { New-DoubleFeature $name $features.$name } }
+    foreach ($name in Get-DoubleNames $features) {
+        if (-not $Bound.FeatureName -or $name -like $Bound.FeatureName) { New-DoubleFeature $name $features.$name }
+    }
 }
 function Set-DoubleFeature($Bound, $Cmdlet, [string]$Pending, [string]$Reached) {
     Assert-DoubleOnly $Cmdlet $Bound 'Online','FeatureName','All','NoRestart','Remove'
     foreach ($name in $Bound.FeatureName) {
         $known = (Get-DoubleState).features
-        if (-not $known.PSObject.Properties[$name]) { Stop-Double $Cmdlet 'Microsoft.Dism.Commands.EnableWindowsOptionalFeatureCommand' "Feature name $name is unknown." NotSpecified $name }
+        if (-not $known.PSObject.Properties[$name]) {
+            $problem = "Feature name $name is unknown."
+            Stop-Double $Cmdlet 'Microsoft.Dism.Commands.EnableWindowsOptionalFeatureCommand' $problem NotSpecified $name
+        }
         $moves = $known.$name.State -notin $Pending, $Reached
         if ($moves) { Edit-DoubleState { param($state) $state.features.$name.State = $Pending; $state.reboot_pending = $true } }
-        New-DoubleObject 'Microsoft.Dism.Commands.ImageObject' ([ordered]@{ Path = ''; Online = $true; RestartNeeded = $moves -or $known.$name.State -eq $Pending })
+        New-DoubleObject 'Microsoft.Dism.Commands.ImageObject' ([ordered]@{
+            Path = ''
+            Online = $true
+            RestartNeeded = $moves -or $known.$name.State -eq $Pending
+        })
     }
 }
 Body 'Enable-WindowsOptionalFeature' { param($Bound, $Cmdlet) Set-DoubleFeature $Bound $Cmdlet 'EnablePending' 'Enabled' }
 Body 'Disable-WindowsOptionalFeature' { param($Bound, $Cmdlet) Set-DoubleFeature $Bound $Cmdlet 'DisablePending' 'Disabled' }
 
 function New-DoubleCapability([string]$Name, [string]$State) {
-    New-DoubleObject 'Microsoft.Dism.Commands.BasicCapabilityObject' ([ordered]@{ Name = $Name; State = [Double_PackageState]$State; Path = ''; Online = $true; RestartNeeded = $false })
+    New-DoubleObject 'Microsoft.Dism.Commands.BasicCapabilityObject' ([ordered]@{
+        Name = $Name
+        State = [Double_PackageState]$State
+        Path = ''
+        Online = $true
+        RestartNeeded = $false
+    })
 }
 Body 'Get-WindowsCapability' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound 'Online','Name'
     $known = (Get-DoubleState).capabilities
-    foreach ($name in Get-DoubleNames $known) { if (-not $Bound.Name -or $name -like $Bound.Name) { New-DoubleCapability $name $known.$name } }
+    foreach ($name in Get-DoubleNames $known) {
+        if (-not $Bound.Name -or $name -like $Bound.Name) { New-DoubleCapability $name $known.$name }
+    }
 }
 Body 'Add-WindowsCapability' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound 'Online','Name'
-    if (-not (Get-DoubleState).capabilities.PSObject.Properties[$Bound.Name]) { Stop-Double $Cmdlet 'Microsoft.Dism.Commands.AddWindowsCapabilityCommand' 'Add-WindowsCapability failed. Error code = 0x800f0950' NotSpecified $Bound.Name }
+    if (-not (Get-DoubleState).capabilities.PSObject.Properties[$Bound.Name]) {
+        $problem = 'Add-WindowsCapability failed. Error code = 0x800f0950'
+        Stop-Double $Cmdlet 'Microsoft.Dism.Commands.AddWindowsCapabilityCommand' $problem NotSpecified $Bound.Name
+    }
     Edit-DoubleState { param($state) $state.capabilities.($Bound.Name) = 'Installed' }
     New-DoubleObject 'Microsoft.Dism.Commands.ImageObject' ([ordered]@{ Path = ''; Online = $true; RestartNeeded = $false })
 }

@@ -1,4 +1,4 @@
-# Windows firewall: profiles, rules, Hyper-V firewall. The two stores PersistentStore (what is configured) and ActiveStore (what counts).
+# Windows firewall: profiles and rules. The two stores PersistentStore (what is configured) and ActiveStore (what counts).
 function ConvertTo-DoubleGpo([string]$Text) { [Double_NetSecurity_GpoBoolean]$Text }
 
 function New-DoubleProfile([string]$Name, $Facts, [bool]$Active) {
@@ -8,15 +8,20 @@ function New-DoubleProfile([string]$Name, $Facts, [bool]$Active) {
     $values.Enabled = ConvertTo-DoubleGpo "$($Facts.Enabled)".Replace('1', 'True').Replace('0', 'False')
     $values.DefaultInboundAction = [Double_NetSecurity_Action](& $effect $Facts.DefaultInboundAction 'Block')
     $values.DefaultOutboundAction = [Double_NetSecurity_Action](& $effect $Facts.DefaultOutboundAction 'Allow')
-    foreach ($key in 'AllowInboundRules','AllowLocalFirewallRules','AllowLocalIPsecRules','AllowUserApps','AllowUserPorts') { $values[$key] = ConvertTo-DoubleGpo (& $effect $Facts.$key 'True') }
-    foreach ($key in 'AllowUnicastResponseToMulticast','NotifyOnListen','EnableStealthModeForIPsec','LogAllowed','LogBlocked','LogIgnored') { $values[$key] = ConvertTo-DoubleGpo (& $effect $Facts.$key 'False') }
+    foreach ($key in 'AllowInboundRules','AllowLocalFirewallRules','AllowLocalIPsecRules','AllowUserApps','AllowUserPorts') {
+        $values[$key] = ConvertTo-DoubleGpo (& $effect $Facts.$key 'True')
+    }
+    foreach ($key in 'AllowUnicastResponseToMulticast','NotifyOnListen','EnableStealthModeForIPsec','LogAllowed',
+        'LogBlocked','LogIgnored') { $values[$key] = ConvertTo-DoubleGpo (& $effect $Facts.$key 'False') }
     foreach ($key in 'LogMaxSizeKilobytes','LogFileName','DisabledInterfaceAliases') { $values[$key] = $Facts.$key }
     $values.InstanceID = "MSFT|FW|FirewallProfile|$Name"; $values.Caption = $null; $values.Description = $null; $values.ElementName = ''
     New-DoubleCim 'root/standardcimv2' 'MSFT_NetFirewallProfile' $values
 }
 # Names of the profiles a call means.
 function Find-DoubleProfile($Bound, $Cmdlet) {
-    $wanted = @(if ($Bound.InputObject) { $Bound.InputObject | ForEach-Object { $_.Name } } elseif ($Bound.Name) { $Bound.Name } else { 'Domain','Private','Public' })
+    $wanted = @(if ($Bound.InputObject) {
+        $Bound.InputObject | ForEach-Object { $_.Name }
+    } elseif ($Bound.Name) { $Bound.Name } else { 'Domain','Private','Public' })
     foreach ($name in $wanted) {
         $found = @('Domain','Private','Public' | Where-Object { $_ -like $name })
         if ($found) { $found } else { Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallProfile' 'InstanceID' $name }
@@ -26,28 +31,46 @@ Body 'Get-NetFirewallProfile' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound 'Name','All','PolicyStore'
     $state = Get-DoubleState
-    foreach ($name in Find-DoubleProfile $Bound $Cmdlet) { New-DoubleProfile $name $state.firewall.profiles.$name ($Bound.PolicyStore -eq 'ActiveStore') }
+    foreach ($name in Find-DoubleProfile $Bound $Cmdlet) {
+        New-DoubleProfile $name $state.firewall.profiles.$name ($Bound.PolicyStore -eq 'ActiveStore')
+    }
 }
 Body 'Set-NetFirewallProfile' {
     param($Bound, $Cmdlet)
-    $keys = 'Enabled','DefaultInboundAction','DefaultOutboundAction','AllowInboundRules','AllowLocalFirewallRules','AllowLocalIPsecRules','AllowUserApps','AllowUserPorts','AllowUnicastResponseToMulticast','NotifyOnListen','EnableStealthModeForIPsec','LogAllowed','LogBlocked','LogIgnored','LogMaxSizeKilobytes','LogFileName','DisabledInterfaceAliases'
+    $keys = 'Enabled','DefaultInboundAction','DefaultOutboundAction','AllowInboundRules','AllowLocalFirewallRules',
+        'AllowLocalIPsecRules','AllowUserApps','AllowUserPorts','AllowUnicastResponseToMulticast','NotifyOnListen',
+            'EnableStealthModeForIPsec','LogAllowed','LogBlocked','LogIgnored','LogMaxSizeKilobytes','LogFileName',
+                'DisabledInterfaceAliases'
     Assert-DoubleOnly $Cmdlet $Bound ($keys + 'Name','All','InputObject','PolicyStore','PassThru')
-    if ($Bound.PolicyStore -eq 'ActiveStore') { Stop-Double $Cmdlet 'HRESULT 0x80070032' 'The request is not supported.' NotImplemented 'ActiveStore' }
+    if ($Bound.PolicyStore -eq 'ActiveStore') {
+        Stop-Double $Cmdlet 'HRESULT 0x80070032' 'The request is not supported.' NotImplemented 'ActiveStore'
+    }
     $names = @(Find-DoubleProfile $Bound $Cmdlet)
     Edit-DoubleState {
         param($state)
         foreach ($name in $names) {
             if (-not $Cmdlet.ShouldProcess($name)) { continue }
-            foreach ($key in $keys) { if ($Bound.ContainsKey($key)) { $state.firewall.profiles.$name.$key = $(if ($Bound[$key] -is [enum]) { "$($Bound[$key])" } else { $Bound[$key] }) } }
+            foreach ($key in $keys) {
+                if ($Bound.ContainsKey($key)) {
+                    $state.firewall.profiles.$name.$key = $(if ($Bound[$key] -is [enum]) { "$($Bound[$key])" } else { $Bound[$key] })
+                }
+            }
         }
     }
-    if ($Bound.PassThru) { $state = Get-DoubleState; foreach ($name in $names) { New-DoubleProfile $name $state.firewall.profiles.$name $false } }
+    if ($Bound.PassThru) {
+        $state = Get-DoubleState
+        foreach ($name in $names) { New-DoubleProfile $name $state.firewall.profiles.$name $false }
+    }
 }
 
 function New-DoubleRule([string]$Name, $Facts) {
     $profiles = [Double_NetSecurity_Profile]$Facts.Profile
     New-DoubleCim 'root/standardcimv2' 'MSFT_NetFirewallRule' ([ordered]@{
-        Name = $Name; ID = $Name; DisplayName = $Facts.DisplayName; Group = $Facts.Group; Enabled = [Double_NetSecurity_Enabled]$Facts.Enabled
+        Name = $Name
+        ID = $Name
+        DisplayName = $Facts.DisplayName
+        Group = $Facts.Group
+        Enabled = [Double_NetSecurity_Enabled]$Facts.Enabled
         Profile = $profiles; Platform = @(); Direction = [Double_NetSecurity_Direction]$Facts.Direction
         Action = [Double_NetSecurity_Action]$Facts.Action
         EdgeTraversalPolicy = [Double_NetSecurity_EdgeTraversal]$Facts.EdgeTraversalPolicy; LSM = $false
@@ -70,13 +93,15 @@ function Find-DoubleRule($State, $Bound, $Cmdlet) {
         foreach ($wanted in $Bound[$pair[0]]) {
             $found = @($all | Where-Object { $text = if ($pair[0] -eq 'Name') { $_ } else { $rules.$_.($pair[0]) }; $text -like $wanted })
             if ($found) { $found }
-            elseif (-not [Management.Automation.WildcardPattern]::ContainsWildcardCharacters($wanted)) { Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallRule' $pair[1] $wanted }
+            elseif (-not [Management.Automation.WildcardPattern]::ContainsWildcardCharacters($wanted)) {
+                Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallRule' $pair[1] $wanted
+            }
         }
         return
     }
     $all | Where-Object {
         $rule = $rules.$_
-        (-not $Bound.Enabled -or "$($Bound.Enabled)" -eq $rule.Enabled) -and (-not $Bound.Direction -or "$($Bound.Direction)" -eq $rule.Direction) -and (-not $Bound.Action -or "$($Bound.Action)" -eq $rule.Action)
+        -not @('Enabled', 'Direction', 'Action' | Where-Object { $Bound.$_ -and "$($Bound.$_)" -ne $rule.$_ })
     }
 }
 Body 'Get-NetFirewallRule' {
@@ -85,25 +110,51 @@ Body 'Get-NetFirewallRule' {
     $state = Get-DoubleState
     foreach ($name in Find-DoubleRule $state $Bound $Cmdlet) { New-DoubleRule $name $state.firewall.rules.$name }
 }
-$DoubleRuleKeys = 'Description','Enabled','Profile','Direction','Action','EdgeTraversalPolicy','Owner','Protocol','LocalPort','RemotePort','LocalAddress','RemoteAddress','Program','Service','InterfaceType','InterfaceAlias','IcmpType'
+$DoubleRuleKeys = 'Description','Enabled','Profile','Direction','Action','EdgeTraversalPolicy','Owner','Protocol',
+    'LocalPort','RemotePort','LocalAddress','RemoteAddress','Program','Service','InterfaceType','InterfaceAlias','IcmpType'
 function Set-DoubleRule($Rule, $Bound) {
     foreach ($key in $DoubleRuleKeys) {
         if (-not $Bound.ContainsKey($key)) { continue }
-        Set-DoubleValue $Rule $key $(if ($Bound[$key] -is [enum]) { "$($Bound[$key])" } elseif ($Bound[$key] -is [array]) { , @($Bound[$key] | ForEach-Object { "$_" }) } else { $Bound[$key] })
+        Set-DoubleValue $Rule $key $(if ($Bound[$key] -is [enum]) { "$($Bound[$key])" } elseif ($Bound[$key] -is [array]) {
+            , @($Bound[$key] | ForEach-Object { "$_" })
+        } else { $Bound[$key] })
     }
 }
 Body 'New-NetFirewallRule' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound ($DoubleRuleKeys + 'Name','DisplayName','Group','PolicyStore')
     $name = if ($Bound.Name) { $Bound.Name } else { [guid]::NewGuid().ToString('B').ToUpperInvariant() }
-    if ((Get-DoubleState).firewall.rules.PSObject.Properties[$name]) { Stop-Double $Cmdlet 'Windows System Error 183' 'Cannot create a file when that file already exists.' ResourceExists $name }
-    if ($Bound.LocalPort -and @('TCP','UDP','6','17') -notcontains $Bound.Protocol) { Stop-Double $Cmdlet 'HRESULT 0x80070057' 'The specified protocol does not take a port: give -Protocol TCP or UDP.' InvalidArgument $Bound.LocalPort }
+    if ((Get-DoubleState).firewall.rules.PSObject.Properties[$name]) {
+        Stop-Double $Cmdlet 'Windows System Error 183' 'Cannot create a file when that file already exists.' ResourceExists $name
+    }
+    if ($Bound.LocalPort -and @('TCP','UDP','6','17') -notcontains $Bound.Protocol) {
+        $problem = 'The specified protocol does not take a port: give -Protocol TCP or UDP.'
+        Stop-Double $Cmdlet 'HRESULT 0x80070057' $problem InvalidArgument $Bound.LocalPort
+    }
     if (-not $Cmdlet.ShouldProcess($name)) { return }
     Edit-DoubleState {
         param($state)
         $rule = [pscustomobject][ordered]@{
-            DisplayName = $Bound.DisplayName; Description = $null; DisplayGroup = $Bound.Group; Group = $Bound.Group; Enabled = 'True'; Profile = 'Any'; Direction = 'Inbound'; Action = 'Allow'; EdgeTraversalPolicy = 'Block'
-            Owner = $null; Protocol = 'Any'; LocalPort = @('Any'); RemotePort = @('Any'); LocalAddress = @('Any'); RemoteAddress = @('Any'); Program = 'Any'; Service = 'Any'; InterfaceType = 'Any'; InterfaceAlias = @('Any'); IcmpType = @('Any') }
+            DisplayName = $Bound.DisplayName
+            Description = $null
+            DisplayGroup = $Bound.Group
+            Group = $Bound.Group
+            Enabled = 'True'
+            Profile = 'Any'
+            Direction = 'Inbound'
+            Action = 'Allow'
+            EdgeTraversalPolicy = 'Block'
+            Owner = $null
+            Protocol = 'Any'
+            LocalPort = @('Any')
+            RemotePort = @('Any')
+            LocalAddress = @('Any')
+            RemoteAddress = @('Any')
+            Program = 'Any'
+            Service = 'Any'
+            InterfaceType = 'Any'
+            InterfaceAlias = @('Any')
+            IcmpType = @('Any') }
         Set-DoubleRule $rule $Bound
         Set-DoubleValue $state.firewall.rules $name $rule
     }
@@ -112,97 +163,59 @@ Body 'New-NetFirewallRule' {
 # Changes every rule a call means, on the newest state.
 function Edit-DoubleRule($Bound, $Cmdlet, [scriptblock]$RuleChange) {
     $names = @(Find-DoubleRule (Get-DoubleState) $Bound $Cmdlet)
-    Edit-DoubleState { param($state) foreach ($name in $names) { if ($Cmdlet.ShouldProcess($name)) { & $RuleChange $state.firewall.rules $name } } }
+    Edit-DoubleState {
+        param($state)
+        foreach ($name in $names) { if ($Cmdlet.ShouldProcess($name)) { & $RuleChange $state.firewall.rules $name } }
+    }
     if ($Bound.PassThru) { $state = Get-DoubleState; foreach ($name in $names) { New-DoubleRule $name $state.firewall.rules.$name } }
 }
 Body 'Set-NetFirewallRule' {
     param($Bound, $Cmdlet)
-    Assert-DoubleOnly $Cmdlet $Bound ($DoubleRuleKeys + 'Name','DisplayName','Group','DisplayGroup','NewDisplayName','InputObject','PolicyStore','PassThru')
-    Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) Set-DoubleRule $rules.$name $Bound; if ($Bound.NewDisplayName) { $rules.$name.DisplayName = $Bound.NewDisplayName } }
+    Assert-DoubleOnly $Cmdlet $Bound ($DoubleRuleKeys + 'Name','DisplayName','Group','DisplayGroup','NewDisplayName',
+        'InputObject','PolicyStore','PassThru')
+    Edit-DoubleRule $Bound $Cmdlet {
+        param($rules, $name)
+        Set-DoubleRule $rules.$name $Bound
+        if ($Bound.NewDisplayName) { $rules.$name.DisplayName = $Bound.NewDisplayName }
+    }
 }
-Body 'Remove-NetFirewallRule' { param($Bound, $Cmdlet) Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.PSObject.Properties.Remove($name) } }
-Body 'Enable-NetFirewallRule' { param($Bound, $Cmdlet) Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.$name.Enabled = 'True' } }
-Body 'Disable-NetFirewallRule' { param($Bound, $Cmdlet) Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.$name.Enabled = 'False' } }
+Body 'Remove-NetFirewallRule' {
+    param($Bound, $Cmdlet)
+    Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.PSObject.Properties.Remove($name) }
+}
+Body 'Enable-NetFirewallRule' {
+    param($Bound, $Cmdlet)
+    Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.$name.Enabled = 'True' }
+}
+Body 'Disable-NetFirewallRule' {
+    param($Bound, $Cmdlet)
+    Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.$name.Enabled = 'False' }
+}
 
 # The filter of one kind that belongs to rules: -AssociatedNetFirewallRule, or of all rules.
 function Get-DoubleFilter($Bound, [string]$Class, [string[]]$Keys) {
     $state = Get-DoubleState
-    $names = @(if ($Bound.AssociatedNetFirewallRule) { $Bound.AssociatedNetFirewallRule | ForEach-Object { $_.Name } } else { Get-DoubleNames $state.firewall.rules })
+    $names = @(if ($Bound.AssociatedNetFirewallRule) {
+        $Bound.AssociatedNetFirewallRule | ForEach-Object { $_.Name }
+    } else { Get-DoubleNames $state.firewall.rules })
     foreach ($name in $names) {
         $values = [ordered]@{ InstanceID = $name }
-        foreach ($key in $Keys) { $found = $state.firewall.rules.$name.$key; $values[$key] = $(if ($found -is [array] -and $found.Count -eq 1) { $found[0] } else { $found }) }
+        foreach ($key in $Keys) {
+            $found = $state.firewall.rules.$name.$key
+            $values[$key] = $(if ($found -is [array] -and $found.Count -eq 1) { $found[0] } else { $found })
+        }
         New-DoubleCim 'root/standardcimv2' $Class $values
     }
 }
-Body 'Get-NetFirewallPortFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetProtocolPortFilter' @('Protocol','LocalPort','RemotePort','IcmpType') }
-Body 'Get-NetFirewallAddressFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetAddressFilter' @('LocalAddress','RemoteAddress') }
+Body 'Get-NetFirewallPortFilter' {
+    param($Bound, $Cmdlet)
+    Get-DoubleFilter $Bound 'MSFT_NetProtocolPortFilter' @('Protocol','LocalPort','RemotePort','IcmpType')
+}
+Body 'Get-NetFirewallAddressFilter' {
+    param($Bound, $Cmdlet)
+    Get-DoubleFilter $Bound 'MSFT_NetAddressFilter' @('LocalAddress','RemoteAddress')
+}
 Body 'Get-NetFirewallApplicationFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetApplicationFilter' @('Program') }
 Body 'Get-NetFirewallServiceFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetServiceFilter' @('Service') }
 
-$DoubleVmKeys = 'Enabled','DefaultInboundAction','DefaultOutboundAction','LoopbackEnabled','AllowHostPolicyMerge'
-function New-DoubleVmSetting([string]$Name, $Facts, [bool]$Active) {
-    $defaults = @{ Enabled = 'True'; DefaultInboundAction = 'Block'; DefaultOutboundAction = 'Allow'; LoopbackEnabled = 'True'; AllowHostPolicyMerge = 'True' }
-    $values = [ordered]@{ Name = $Name; InstanceID = $Name; DisplayName = $Facts.DisplayName }
-    foreach ($key in $DoubleVmKeys) {
-        $text = if ($Active -and $Facts.$key -eq 'NotConfigured') { $defaults[$key] } else { $Facts.$key }
-        $values[$key] = if ($key -like 'Default*') { [Double_NetSecurity_Action]$text } else { ConvertTo-DoubleGpo $text }
-    }
-    New-DoubleCim 'root/standardcimv2' 'MSFT_NetFirewallHyperVVMSetting' $values
-}
-function Find-DoubleVmSetting($State, $Bound, $Cmdlet) {
-    if ($Bound.InputObject) { return @($Bound.InputObject | ForEach-Object { $_.Name }) }
-    $all = @(Get-DoubleNames $State.firewall.hyperv)
-    if (-not $Bound.Name) { return $all }
-    foreach ($wanted in $Bound.Name) {
-        $found = @($all | Where-Object { $_ -eq $wanted })
-        if ($found) { $found } else { Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallHyperVVMSetting' 'Name' $wanted }
-    }
-}
-Body 'Get-NetFirewallHyperVVMSetting' {
-    param($Bound, $Cmdlet)
-    $state = Get-DoubleState
-    foreach ($name in Find-DoubleVmSetting $state $Bound $Cmdlet) { New-DoubleVmSetting $name $state.firewall.hyperv.$name ($Bound.PolicyStore -eq 'ActiveStore') }
-}
-Body 'Set-NetFirewallHyperVVMSetting' {
-    param($Bound, $Cmdlet)
-    Assert-DoubleOnly $Cmdlet $Bound ($DoubleVmKeys + 'Name','InputObject','PolicyStore','PassThru')
-    $names = @(Find-DoubleVmSetting (Get-DoubleState) $Bound $Cmdlet)
-    Edit-DoubleState { param($state) foreach ($name in $names) { if ($Cmdlet.ShouldProcess($name)) { foreach ($key in $DoubleVmKeys) { if ($Bound.ContainsKey($key)) { $state.firewall.hyperv.$name.$key = "$($Bound[$key])" } } } } }
-}
-$DoubleVmRuleKeys = 'DisplayName','VMCreatorId','Direction','Action','Protocol','LocalPorts','RemotePorts','LocalAddresses','RemoteAddresses','Enabled','Profiles'
-function New-DoubleVmRule([string]$Name, $Facts) {
-    $values = [ordered]@{ Name = $Name; InstanceID = $Name }
-    foreach ($key in $DoubleVmRuleKeys) { $values[$key] = $Facts.$key }
-    $values.Direction = [Double_NetSecurity_Direction]$Facts.Direction; $values.Action = [Double_NetSecurity_Action]$Facts.Action; $values.Enabled = [Double_NetSecurity_Enabled]$Facts.Enabled
-    New-DoubleCim 'root/standardcimv2' 'MSFT_NetFirewallHyperVRule' $values
-}
-Body 'Get-NetFirewallHyperVRule' {
-    param($Bound, $Cmdlet)
-    Assert-DoubleOnly $Cmdlet $Bound 'Name','DisplayName','VMCreatorId','PolicyStore'
-    $rules = (Get-DoubleState).firewall.hyperv_rules
-    foreach ($wanted in $Bound.Name) { if (@(Get-DoubleNames $rules) -notcontains $wanted) { Write-DoubleCimNotFound $Cmdlet 'MSFT_NetFirewallHyperVRule' 'InstanceID' $wanted } }
-    foreach ($name in Get-DoubleNames $rules) {
-        if ($Bound.Name -and $Bound.Name -notcontains $name) { continue }
-        if ($Bound.VMCreatorId -and $rules.$name.VMCreatorId -ne "$($Bound.VMCreatorId)") { continue }
-        if ($Bound.DisplayName -and $Bound.DisplayName -notcontains $rules.$name.DisplayName) { continue }
-        New-DoubleVmRule $name $rules.$name
-    }
-}
-Body 'New-NetFirewallHyperVRule' {
-    param($Bound, $Cmdlet)
-    Assert-DoubleOnly $Cmdlet $Bound ($DoubleVmRuleKeys + 'Name','PolicyStore')
-    $name = if ($Bound.Name) { $Bound.Name } else { [guid]::NewGuid().ToString('B').ToUpperInvariant() }
-    if ((Get-DoubleState).firewall.hyperv_rules.PSObject.Properties[$name]) { Stop-Double $Cmdlet 'Windows System Error 183' 'Cannot create a file when that file already exists.' ResourceExists $name }
-    Edit-DoubleState {
-        param($state)
-        $rule = [pscustomobject][ordered]@{ DisplayName = $null; VMCreatorId = $null; Direction = 'Inbound'; Action = 'Allow'; Protocol = 'Any'; LocalPorts = @('Any'); RemotePorts = @('Any'); LocalAddresses = @('Any'); RemoteAddresses = @('Any'); Enabled = 'True'; Profiles = 'Any' }
-        foreach ($key in $DoubleVmRuleKeys) { if ($Bound.ContainsKey($key)) { $rule.$key = $(if ($Bound[$key] -is [array]) { , @($Bound[$key] | ForEach-Object { "$_" }) } else { "$($Bound[$key])" }) } }
-        Set-DoubleValue $state.firewall.hyperv_rules $name $rule
-    }
-    New-DoubleVmRule $name (Get-DoubleState).firewall.hyperv_rules.$name
-}
-Body 'Remove-NetFirewallHyperVRule' {
-    param($Bound, $Cmdlet)
-    $names = @(if ($Bound.InputObject) { $Bound.InputObject | ForEach-Object { $_.Name } } else { $Bound.Name })
-    Edit-DoubleState { param($state) foreach ($name in $names) { $state.firewall.hyperv_rules.PSObject.Properties.Remove($name) } }
-}
+. $env:WINDOWS_DOUBLE_CODE/bodies/NetSecurity.HyperV.ps1

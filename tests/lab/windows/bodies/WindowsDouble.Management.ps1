@@ -4,7 +4,10 @@ enum Double_StartType { Boot = 0; System = 1; Automatic = 2; Manual = 3; Disable
 
 function New-DoubleService([string]$Name, $Facts) {
     New-DoubleObject 'System.ServiceProcess.ServiceController' ([ordered]@{
-        Name = $Name; DisplayName = $Facts.DisplayName; Status = [Double_ServiceStatus]$Facts.Status; StartType = [Double_StartType]$Facts.StartType
+        Name = $Name
+        DisplayName = $Facts.DisplayName
+        Status = [Double_ServiceStatus]$Facts.Status
+        StartType = [Double_StartType]$Facts.StartType
         ServiceName = $Name; MachineName = '.'; CanStop = $Facts.Status -eq 'Running'; DependentServices = @(); RequiredServices = @() })
 }
 
@@ -18,7 +21,8 @@ function Find-DoubleService($State, $Bound, $Cmdlet) {
         $found = @($all | Where-Object { $_ -like $wanted } | Sort-Object)
         if ($found) { $found }
         elseif (-not [Management.Automation.WildcardPattern]::ContainsWildcardCharacters($wanted)) {
-            Write-DoubleError $Cmdlet 'NoServiceFoundForGivenName' "Cannot find any service with service name '$wanted'." ObjectNotFound $wanted
+            $problem = "Cannot find any service with service name '$wanted'."
+            Write-DoubleError $Cmdlet 'NoServiceFoundForGivenName' $problem ObjectNotFound $wanted
         }
     }
 }
@@ -44,7 +48,9 @@ function Set-DoubleServiceStatus($Bound, $Cmdlet, [string]$Status) {
             $service = $state.services.$name
             if (-not $Cmdlet.ShouldProcess("$($service.DisplayName) ($name)")) { continue }
             if ($Status -eq 'Running' -and $service.StartType -eq 'Disabled') {
-                Write-DoubleError $Cmdlet 'CouldNotStartService' "Service '$($service.DisplayName) ($name)' cannot be started due to the following error: Cannot start service $name on computer '.'." OpenError $name
+                $problem = "Service '$($service.DisplayName) ($name)' cannot be started due to the following error: " +
+                    "Cannot start service $name on computer '.'."
+                Write-DoubleError $Cmdlet 'CouldNotStartService' $problem OpenError $name
             } else { $service.Status = $Status }
         }
     }
@@ -77,7 +83,9 @@ Body 'Get-HotFix' {
         if ($Bound.Id -and $Bound.Id -notcontains $fix.HotFixID) { continue }
         if ($Bound.Description -and -not (Test-DoubleLike $fix.Description $Bound.Description)) { continue }
         New-DoubleObject 'System.Management.ManagementObject#root\cimv2\Win32_QuickFixEngineering' ([ordered]@{
-            CSName = $env:COMPUTERNAME; Caption = "http://support.microsoft.com/?kbid=$($fix.HotFixID.Substring(2))"; Description = $fix.Description
+            CSName = $env:COMPUTERNAME
+            Caption = "http://support.microsoft.com/?kbid=$($fix.HotFixID.Substring(2))"
+            Description = $fix.Description
             HotFixID = $fix.HotFixID; InstalledBy = $fix.InstalledBy; InstalledOn = ConvertTo-DoubleDate $fix.InstalledOn })
     }
 }
@@ -87,9 +95,18 @@ Body 'Get-ComputerInfo' {
     Assert-DoubleOnly $Cmdlet $Bound 'Property'
     $c = (Get-DoubleState).computer
     $all = [ordered]@{
-        WindowsBuildLabEx = "$($c.BuildNumber).1.amd64fre.ge_release.240331-1435"; WindowsCurrentVersion = '6.3'; WindowsEditionId = $c.EditionID
-        WindowsProductName = 'Windows 10 Pro'; WindowsVersion = '2009'; BiosFirmwareType = 'Uefi'; CsName = $env:COMPUTERNAME; CsDomain = $c.Domain
-        CsPartOfDomain = $c.PartOfDomain; CsManufacturer = $c.Manufacturer; CsModel = $c.Model; CsTotalPhysicalMemory = $c.TotalPhysicalMemory
+        WindowsBuildLabEx = "$($c.BuildNumber).1.amd64fre.ge_release.240331-1435"
+        WindowsCurrentVersion = '6.3'
+        WindowsEditionId = $c.EditionID
+        WindowsProductName = 'Windows 10 Pro'
+        WindowsVersion = '2009'
+        BiosFirmwareType = 'Uefi'
+        CsName = $env:COMPUTERNAME
+        CsDomain = $c.Domain
+        CsPartOfDomain = $c.PartOfDomain
+        CsManufacturer = $c.Manufacturer
+        CsModel = $c.Model
+        CsTotalPhysicalMemory = $c.TotalPhysicalMemory
         OsName = $c.Caption; OsVersion = $c.Version; OsBuildNumber = $c.BuildNumber; OsArchitecture = '64-bit' }
     $object = New-DoubleObject 'Microsoft.PowerShell.Commands.ComputerInfo' $all
     if ($Bound.Property) { $object | Select-Object -Property $Bound.Property } else { $object }

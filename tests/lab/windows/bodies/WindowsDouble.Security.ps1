@@ -16,7 +16,11 @@ function New-DoubleAcl([string]$Path, [string]$File) {
     })
     $type = if ([IO.Directory]::Exists($File)) { 'DirectorySecurity' } else { 'FileSecurity' }
     New-DoubleObject "System.Security.AccessControl.$type" ([ordered]@{
-        Path = "Microsoft.PowerShell.Core\FileSystem::$Path"; Owner = $found.Owner; Group = $found.Owner; Access = $rules; Sddl = $found.Sddl
+        Path = "Microsoft.PowerShell.Core\FileSystem::$Path"
+        Owner = $found.Owner
+        Group = $found.Owner
+        Access = $rules
+        Sddl = $found.Sddl
         AreAccessRulesProtected = $found.Protected; DoubleOwn = ConvertTo-Json -InputObject $found.Own -Depth 5 -Compress })
 }
 Body 'Get-Acl' {
@@ -33,7 +37,9 @@ Body 'Set-Acl' {
     foreach ($path in @($Bound.Path) + @($Bound.LiteralPath) | Where-Object { $_ }) {
         $file = Resolve-DoubleFile $path 'PathNotFound' $Cmdlet
         if (-not $file -or -not $Cmdlet.ShouldProcess($path)) { continue }
-        if (-not $Bound.AclObject.DoubleOwn) { Stop-Double $Cmdlet 'SetAcl_AclObject' 'AclObject is not a list of Get-Acl.' InvalidArgument $path }
+        if (-not $Bound.AclObject.DoubleOwn) {
+            Stop-Double $Cmdlet 'SetAcl_AclObject' 'AclObject is not a list of Get-Acl.' InvalidArgument $path
+        }
         Invoke-DoubleControl acl $file $Bound.AclObject.DoubleOwn
     }
 }
