@@ -12,6 +12,7 @@ import click
 from pyinfra import logger
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.state import StateStage
 from pyinfra.api.util import get_file_io
 from pyinfra.connectors.base import BaseConnector, DataMeta
 from pyinfra.connectors.ssh import ConnectorData, connector_data_meta
@@ -89,6 +90,7 @@ class SSHHostConnector(BaseConnector):
         """See `BaseConnector.run_shell_command`. What keeps a command from running is its error text: it fails this host alone."""
         count(self.host.name, "commands")
         try:
+            self._refuse_after_failure()
             result = self.execute(command, print_input, dict(arguments))
         except TimeoutError:
             raise  # pyinfra says after how many seconds
@@ -96,6 +98,11 @@ class SSHHostConnector(BaseConnector):
             result = Result(-1, b"", str(error).encode(errors="replace"))
         accepted = arguments.get("_success_exit_codes") or [0]
         return result.code in accepted, self.show(result, print_output=print_output)
+
+    def _refuse_after_failure(self) -> None:
+        # When a fact cannot be read, pyinfra marks the host as failed, and goes on in the same operation with the fact's default.
+        if self.host in self.state.failed_hosts and self.state.current_stage == StateStage.Execute:
+            raise OSError("not carried out: the host has failed in this run already")
 
     def files(self) -> Side:
         """The host's files."""
@@ -124,6 +131,7 @@ class SSHHostConnector(BaseConnector):
     def _transfer(self, move: Callable[[], None], done: str | bool) -> bool:
         count(self.host.name, "files")
         try:
+            self._refuse_after_failure()
             move()
         except (OSError, ValueError) as error:
             for line in str(error).splitlines():

@@ -194,7 +194,7 @@ class WindowsFiles:
 
 
 CREATE = """
-New-Item -ItemType File -Path $part -Force | Out-Null
+New-Item -ItemType File -Path $part | Out-Null
 & icacls.exe $part /inheritance:r /grant '*S-1-5-32-544:F' '*S-1-5-18:F' | Out-Null
 if ($LASTEXITCODE -ne 0) { throw "icacls: exit code $LASTEXITCODE" }
 """
