@@ -46,7 +46,6 @@ def _edition(word: str) -> None:
     if word not in EDITIONS:
         raise Usage(f"unknown edition: {word}")
     name, sku = EDITIONS[word]
-    home.turn(edition=name)
     with home.change() as content:
         content.setdefault("computer", {}).update(EditionID=name, OperatingSystemSKU=sku)
     with home.change(home.REGISTRY) as registry:

@@ -22,7 +22,6 @@ HAS_OWN_HOME = bool(_OWN)
 
 DEFAULT_KNOBS: dict[str, Any] = {
     "culture": "en-US",
-    "edition": "Professional",
     "slow_start": 0.0,
     "powershell": "",  # folder or binary; "" = WINDOWS_DOUBLE_POWERSHELL, then /opt/powershell
     "personality": "",  # "plain" = start the engine as pwsh; "" = WINDOWS_DOUBLE_PWSH, then whatever is there

@@ -99,7 +99,7 @@ def command_line(wanted: options.Options, is_plain: bool) -> list[str]:
     return wanted.passed
 
 
-def _settings(plain: bool) -> dict[str, str]:
+def _settings() -> dict[str, str]:
     knobs = home.knobs()
     modules = str(home.CODE / "modules")
     extra = {
@@ -111,7 +111,6 @@ def _settings(plain: bool) -> dict[str, str]:
         "WINDOWS_DOUBLE_STATE": str(home.STATE_DIR),
         "WINDOWS_DOUBLE_DRIVE": str(home.LINK),
         "WINDOWS_DOUBLE_FOLDER": paths.windows(os.getcwd()),
-        "WINDOWS_DOUBLE_PLAIN": "1" if plain else "",
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",
         "NO_COLOR": "1",
@@ -136,7 +135,7 @@ def _without_colon(folder: str) -> str:
 
 def surroundings(variables: dict[str, str], plain: bool) -> dict[str, str]:
     """The engine's environment: Windows' variables, and PATH as this machine needs it to find the double's programs."""
-    found = dict(variables) | _settings(plain)
+    found = dict(variables) | _settings()
     for copy, name in COPIES.items():
         if name in found:
             found[copy] = found[name]

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 from . import argv, cmd, environment, home, launch, streams, texts
 
@@ -75,10 +74,3 @@ def main_program() -> int:
     variables = environment.session()
     variables.update({k: v for k, v in os.environ.items() if k in variables or k == "WSL_UTF8"})
     return launch.program(argv.bare_name(name), name, sys.argv[1:], variables) & 0xFF
-
-
-def pause() -> None:
-    """The slow start that a test may ask for."""
-    seconds = float(home.knobs()["slow_start"])
-    if seconds:
-        time.sleep(seconds)
