@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.passages import Passage, fence
 from gateway.settings import Policy
 
-from .conftest import Run, Stack
+from .conftest import Run, Stack, change_policy
 
 PASSAGE = {
     "id": "doc1",
@@ -93,7 +93,11 @@ def test_a_wrong_answer_costs_the_passages_only(
     assert '"event":"rag_failed"' in capsys.readouterr().err
 
 
-def test_no_service_and_a_slow_service(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_service_and_a_slow_service(
+    run: Run, policies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_policy(policies, "rag", seconds=1)
+
     async def scenario(stack: Stack) -> None:
         assert (await stack.ask("hello"))[0] == 200
         async with rag_double(tmp_path / "rag.sock", {"passages": [PASSAGE]}, seconds=5):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,22 @@ PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
 CANARY = "canary5c1e9a"
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Where the socket is to be."""
-    return tmp_path / "rag.sock"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the socket of the shared service is to be."""
+    return tmp_path_factory.mktemp("rag") / "rag.sock"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service(place: Path) -> Iterator[subprocess.Popen[str]]:
-    """`python -m rag` on that socket."""
+    """`python -m rag` on that socket, one for all tests that leave it as it was."""
+    with running(place) as started:
+        yield started
+
+
+@contextmanager
+def running(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """The service, answering; ended at the end."""
     started = start(place)
     try:
         wait_for(place)
@@ -127,27 +135,24 @@ def test_it_listens_nowhere_else(service: subprocess.Popen[str]) -> None:
     assert inodes & listed == set()
 
 
-def test_a_stale_socket_is_replaced(place: Path) -> None:
-    killed = start(place)
-    wait_for(place)
-    killed.kill()
-    killed.wait()
+def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "rag.sock"
+    with running(place):
+        pass
     assert place.exists()
-    again = start(place)
-    try:
-        wait_for(place)
-    finally:
-        again.kill()
-        again.wait()
+    with running(place):  # answers again
+        pass
 
 
-def test_nothing_of_a_question_is_logged(service: subprocess.Popen[str], place: Path) -> None:
-    search(place, query=CANARY)
-    search(place, wrong=CANARY)
-    ask(place, "POST", "/search", CANARY.encode())
-    ask(place, "GET", f"/{CANARY}")
-    service.send_signal(signal.SIGTERM)
-    output, _ = service.communicate(timeout=15)
+def test_nothing_of_a_question_is_logged(tmp_path: Path) -> None:
+    place = tmp_path / "rag.sock"
+    with running(place) as service:
+        search(place, query=CANARY)
+        search(place, wrong=CANARY)
+        ask(place, "POST", "/search", CANARY.encode())
+        ask(place, "GET", f"/{CANARY}")
+        service.send_signal(signal.SIGTERM)
+        output, _ = service.communicate(timeout=15)
     assert output == ""
 
 
@@ -161,7 +166,8 @@ def test_the_health_check_asks_for_real(place: Path) -> None:
     assert health(place).returncode == 0
 
 
-def test_the_health_check_fails_without_the_service(place: Path) -> None:
+def test_the_health_check_fails_without_the_service(tmp_path: Path) -> None:
+    place = tmp_path / "rag.sock"
     assert health(place).returncode == 1
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:  # a socket file proves nothing
         mute.bind(str(place))
