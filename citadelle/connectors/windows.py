@@ -96,7 +96,7 @@ class PowerShell:
         """
         try:
             helper = PowerShell(self._connection)
-            helper.run(f"Stop-Process -Id {self._pid} -Force -ErrorAction SilentlyContinue", START_SECONDS)
+            helper.run(KILL.format(pid=self._pid), START_SECONDS)
             helper.close()
         finally:
             self.close()
@@ -193,6 +193,7 @@ class WindowsFiles:
         self._run("if (Test-Path -LiteralPath $part) { Remove-Item -LiteralPath $part -Force }", part=part)
 
 
+KILL = "Stop-Process -Id {pid} -Force -ErrorAction SilentlyContinue"
 CREATE = """
 New-Item -ItemType File -Path $part | Out-Null
 & icacls.exe $part /inheritance:r /grant '*S-1-5-32-544:F' '*S-1-5-18:F' | Out-Null
