@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -135,8 +136,12 @@ def test_wsl_is_planned_before_it_is_there_and_served_in_the_same_run(
     assert "hint: run the deploy for @windows/pc too" in alone.stdout
     assert not (tmp_path / "in the distribution").exists()
 
-    done = checkout.pyinfra("-y", "inventory", "deploy.py")
+    counters = tmp_path / "counters.json"
+    done = checkout.pyinfra("-y", "inventory", "deploy.py", CITADELLE_COUNTERS=str(counters))
     assert done.returncode == 0, done.stdout
     assert "while planning: None" in done.stdout
     assert (tmp_path / "in the distribution").read_bytes() == (tmp_path / "rootfs.tar").read_bytes()
+    counted = json.loads(counters.read_text())
+    kinds = {"pc connections": 1, "@windows/pc powershell": 1, "@windows/pc files": 1, "@wsl/pc/fresh files": 1}
+    assert {name: counted.get(name) for name in kinds} == kinds
     windows_pc.control("distro", "missing", "fresh")

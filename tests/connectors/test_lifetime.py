@@ -79,6 +79,15 @@ def test_a_cut_line_is_an_error_and_the_next_command_reconnects(
     assert host.run_shell_command("'next'" if is_windows else "echo next")[1].stdout_lines == ["next"]
 
 
+def test_a_shell_that_was_killed_is_replaced_over_the_same_connection(hosts: Hosts, linux_pc: Sshd) -> None:
+    host = the(hosts({"@linux/pc": linux_pc.data}), "@linux/pc")
+    logins = linux_pc.log.count("Accepted publickey")
+    right, output = host.run_shell_command("kill -9 $PPID")
+    assert (right, output.stderr_lines[0]) == (False, CUT)
+    assert host.run_shell_command("echo next")[1].stdout_lines == ["next"]
+    assert linux_pc.log.count("Accepted publickey") == logins
+
+
 def test_both_hosts_of_a_pc_come_back_after_its_restart(hosts: Hosts, windows_pc: WindowsPC) -> None:
     state = hosts({"@windows/pc": windows_pc.data, "@wsl/pc": windows_pc.data})
     engine = the(state, "@windows/pc").run_shell_command("$PID")[1].stdout_lines
