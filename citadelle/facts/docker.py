@@ -56,8 +56,13 @@ class ImagesPresent(Fact[set[str]]):
 
     def command(self, references: list[str]) -> StringCommand:
         quoted = [QuoteString(reference) for reference in references]
-        inspect = 'do docker image inspect --format ok "$i" >/dev/null 2>&1 && echo "$i"; done; true'
-        return StringCommand("for i in", *quoted, ";", inspect)
+        # Each start of the client costs 50 ms of the host's processor: they are asked for one by one only when one is missing.
+        inspect = "docker image inspect --format ok"
+        one_by_one = f'do {inspect} "$i" >/dev/null 2>&1 && echo "$i"; done; true; fi'
+        return StringCommand(
+            *("if", inspect, *quoted, ">/dev/null 2>&1; then printf '%s\\n'", *quoted),
+            *("; else for i in", *quoted, ";", one_by_one),
+        )
 
     def parse(self, output: list[str]) -> set[str]:
         return set(output)
