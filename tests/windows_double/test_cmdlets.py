@@ -165,25 +165,20 @@ def test_parallel_processes_do_not_lose_each_other_s_changes(windows: Double) ->
         return windows.ps(script).code
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(work, range(8))) == {0}
-    assert {f"u{n}" for n in range(0, 8, 2)} <= {user["Name"] for user in windows.state["users"]}
+        assert set(pool.map(work, range(4))) == {0}
+    assert {f"u{n}" for n in range(0, 4, 2)} <= {user["Name"] for user in windows.state["users"]}
     sids = [user["SID"] for user in windows.state["users"]]
     assert len(set(sids)) == len(sids)
     granted = {entry["sid"] for entry in windows.state["acls"]["c:\\windows\\temp"]["entries"]}
-    assert {f"S-1-5-21-1-2-3-{n}" for n in range(1, 8, 2)} <= granted
+    assert {f"S-1-5-21-1-2-3-{n}" for n in range(1, 4, 2)} <= granted
     keys = json.loads((windows.home / "registry.json").read_text())
-    assert {f"HKEY_LOCAL_MACHINE\\SOFTWARE\\P{n}" for n in range(0, 8, 2)} <= set(keys)
+    assert {f"HKEY_LOCAL_MACHINE\\SOFTWARE\\P{n}" for n in range(0, 4, 2)} <= set(keys)
 
 
-@pytest.mark.parametrize("language", ["fr", "en"])
-def test_names_are_those_of_the_language(windows: Double, language: str) -> None:
-    windows.control("language", language)
+def test_french_windows_has_french_names(windows: Double) -> None:
+    windows.control("language", "fr")
     script = """
     (Get-Culture).Name; (Get-LocalGroup -SID S-1-5-32-544).Name
     (Get-LocalUser operator).ObjectClass; (Get-NetFirewallProfile Public).Name
     """
-    expected = {
-        "fr": ["fr-FR", "Administrateurs", "Utilisateur", "Public"],
-        "en": ["en-US", "Administrators", "User", "Public"],
-    }
-    assert windows.ps(script).lines == expected[language]
+    assert windows.ps(script).lines == ["fr-FR", "Administrateurs", "Utilisateur", "Public"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from tests.lab import powershell
 from tests.sshd import Sshd
 from tests.windows_double.conftest import CODE, Double, encoded
 from tests.windows_double.test_powershell import _gone
@@ -17,9 +18,16 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
-def client(windows: Double, tmp_path: Path) -> Iterator[paramiko.SSHClient]:
-    """A connection to the Windows of `windows`."""
-    settings = f"WINDOWS_DOUBLE_HOME={windows.home} WINDOWS_DOUBLE_POWERSHELL={windows.engine}"
+def pc(double: Double, engine: powershell.Engine) -> Double:
+    """A fresh Windows over the engine as it comes."""
+    double.engine, double.plain = str(engine.folder), engine.personality == "pwsh"
+    return double
+
+
+@pytest.fixture
+def client(pc: Double, tmp_path: Path) -> Iterator[paramiko.SSHClient]:
+    """A connection to the Windows of `pc`."""
+    settings = " ".join(f"{name}={value}" for name, value in pc.environment.items() if name.startswith("WINDOWS_"))
     server = Sshd(tmp_path / "sshd", f"ForceCommand {CODE}/shell\nSetEnv {settings}\nPermitTTY no").start()
     made = paramiko.SSHClient()
     made.load_host_keys(str(server.folder / "known_hosts"))
@@ -44,12 +52,12 @@ def test_commands_and_exit_codes(client: paramiko.SSHClient) -> None:
     assert _run(client, "wsl -d nope --exec true")[0] == 255
 
 
-def test_sftp_shows_drive_c(client: paramiko.SSHClient, windows: Double) -> None:
+def test_sftp_shows_drive_c(client: paramiko.SSHClient, pc: Double) -> None:
     sftp = client.open_sftp()
-    content = bytes(range(256)) * 20_000
+    content = bytes(range(256)) * 2_000
     with sftp.open("/C:/Windows/Temp/x.bin", "wb") as file:
         file.write(content)
-    assert windows.path("C:\\Windows\\Temp\\x.bin").read_bytes() == content
+    assert pc.path("C:\\Windows\\Temp\\x.bin").read_bytes() == content
     sftp.mkdir("/C:/Windows/Temp/folder")
     sftp.posix_rename("/C:/Windows/Temp/x.bin", "/C:/Windows/Temp/folder/y.bin")
     assert sftp.listdir("/C:/Windows/Temp/folder") == ["y.bin"]
@@ -77,9 +85,9 @@ def test_a_lost_connection_ends_the_job(client: paramiko.SSHClient) -> None:
 
 
 @pytest.mark.parametrize("word", ["drop", "reboot"])
-def test_control_cuts_the_line(client: paramiko.SSHClient, windows: Double, word: str) -> None:
+def test_control_cuts_the_line(client: paramiko.SSHClient, pc: Double, word: str) -> None:
     pid = _sleeper(client)
-    assert windows.control(word).returncode == 0
+    assert pc.control(word).returncode == 0
     transport = client.get_transport()
     assert transport is not None
     end = time.monotonic() + 5
@@ -90,12 +98,12 @@ def test_control_cuts_the_line(client: paramiko.SSHClient, windows: Double, word
 
 
 def test_a_restart_asked_from_inside_cuts_the_line_and_services_come_back(
-    client: paramiko.SSHClient, windows: Double
+    client: paramiko.SSHClient, pc: Double
 ) -> None:
-    before = windows.state["booted"]
+    before = pc.state["booted"]
     assert _run(client, "shutdown /r /t 0")[0] == 0
     end = time.monotonic() + 5
-    while windows.state["booted"] == before and time.monotonic() < end:
+    while pc.state["booted"] == before and time.monotonic() < end:
         time.sleep(0.05)
-    assert windows.state["booted"] > before
-    assert windows.state["services"]["sshd"]["Status"] == "Running"
+    assert pc.state["booted"] > before
+    assert pc.state["services"]["sshd"]["Status"] == "Running"
