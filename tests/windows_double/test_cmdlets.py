@@ -139,6 +139,20 @@ def test_machine_facts(console: Console) -> None:
     }  # fmt: skip
 
 
+def test_home_edition(console: Console) -> None:
+    console.double.control("edition", "home")
+    script = """
+    (Get-ItemProperty 'HKLM:\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion').EditionID
+    (Get-CimInstance Win32_OperatingSystem).OperatingSystemSKU
+    (Get-ComputerInfo).WindowsEditionId
+    """
+    assert console.lines(script) == ["Core", "101", "Core"]
+    assert console.double.state["computer"]["EditionID"] == "Core"
+    assert console.errors("Get-BitLockerVolume C:") == ["DoubleNotImplemented,Get-BitLockerVolume"]
+    console.double.control("edition", "pro")
+    assert console.lines(script) == ["Professional", "48", "Professional"]
+
+
 def test_a_feature_is_pending_until_the_reboot(console: Console) -> None:
     script = "(Enable-WindowsOptionalFeature -Online -FeatureName SMB1Protocol -NoRestart).RestartNeeded"
     assert console.lines(script) == ["True"]

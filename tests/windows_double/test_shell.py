@@ -88,12 +88,6 @@ def test_french_windows_speaks_french(double: Double) -> None:
     assert "BUILTIN\\Administrators" in double.ask("whoami /groups").text
 
 
-def test_home_edition(double: Double) -> None:
-    double.control("edition", "home")
-    assert double.state["computer"]["EditionID"] == "Core"
-    assert '"EditionID": "Core"' in (double.home / "registry.json").read_text()
-
-
 def test_reset_forgets_everything(double: Double) -> None:
     double.control("edition", "home")
     double.control("slow", "3")
