@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,24 +14,28 @@ from tests.windows_double.conftest import CODE, Console
 pytestmark = pytest.mark.lab
 
 
+def _check(table: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, CODE / "generate.py", table, "--check"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_the_generated_modules_are_those_of_the_table() -> None:
-    table = shared_path("data", "windows", "cmdlets-5.1-base.json")
-    done = subprocess.run(
-        [sys.executable, CODE / "generate.py", table, "--check"], capture_output=True, text=True, check=False
-    )
+    done = _check(shared_path("data", "windows", "cmdlets-5.1-base.json"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_changed_table_is_noticed(tmp_path: Path) -> None:
+    """A new parameter, and a module that is gone."""
     table = json.loads(shared_path("data", "windows", "cmdlets-5.1-base.json").read_text())
     table["cmdlets"]["Get-Service"]["parameters"]["Novelty"] = {"type": "switch"}
+    table["cmdlets"] = {name: fact for name, fact in table["cmdlets"].items() if fact["module"] != "Appx"}
     changed = tmp_path / "table.json"
     changed.write_text(json.dumps(table))
-    done = subprocess.run(
-        [sys.executable, CODE / "generate.py", changed, "--check"], capture_output=True, text=True, check=False
-    )
+    done = _check(changed)
     assert done.returncode == 1
-    assert "WindowsDouble.Management" in done.stderr
+    assert [Path(line).name for line in done.stderr.splitlines()] == [
+        "Appx.psd1", "Appx.psm1", "WindowsDouble.Management.psm1",
+    ]  # fmt: skip
 
 
 def test_every_generated_function_can_be_called(console: Console) -> None:
@@ -46,6 +51,54 @@ def test_every_generated_function_can_be_called(console: Console) -> None:
     lines = console.lines(script)
     assert len(lines) == 1, lines
     assert int(lines[0].split()[0]) > 800
+
+
+SETS = """
+$common = [Management.Automation.PSCmdlet]::CommonParameters + [Management.Automation.PSCmdlet]::OptionalCommonParameters
+$rows = foreach ($file in Get-ChildItem "$env:WINDOWS_DOUBLE_CODE/modules/*/*.psd1") {
+    foreach ($command in (Import-Module $file.FullName -PassThru -DisableNameChecking).ExportedFunctions.Values) {
+        foreach ($set in $command.ParameterSets) {
+            foreach ($p in $set.Parameters) {
+                if ($common -contains $p.Name) { continue }
+                $place = if ($p.Position -ge 0) { $p.Position }
+                $pipe = "$(if ($p.ValueFromPipeline) { 'V' })$(if ($p.ValueFromPipelineByPropertyName) { 'N' })"
+                "$($command.Name) $($set.Name) $($p.Name) $([int]$p.IsMandatory) $place/$pipe"
+            }
+        }
+    }
+}
+[IO.File]::WriteAllLines('%s', [string[]]$rows)
+"""
+
+
+def _documented(name: str, fact: dict[str, Any]) -> set[str]:
+    """Rows as `SETS` writes them, from the table itself. A function's only set is called __AllParameterSets.
+
+    A set without a parameter of its own exists only when it is the default one; a few cmdlets have others, which calls never tell apart.
+    """
+    common = {"WhatIf", "Confirm", "UseTransaction"}
+    rows = set()
+    for own, words in fact["sets"].items():
+        if not words and own not in ("(All)", fact.get("default")):
+            continue
+        placed = {word.lstrip("!").partition(":")[0]: word for word in words}
+        for parameter in {*placed, *fact.get("every", [])} - common:
+            word = placed.get(parameter, parameter)
+            pipe = fact["parameters"][parameter].get("pipe") or ""
+            mandatory, place = int(word.startswith("!")), word.partition(":")[2]
+            rows.add(f"{name} {'__AllParameterSets' if own == '(All)' else own} {parameter} {mandatory} {place}/{pipe}")
+    return rows
+
+
+def test_parameter_sets_are_the_documented_ones(console: Console, tmp_path: Path) -> None:
+    """What the engine makes of the generated text, against the table: sets, required, places, pipeline input."""
+    table = json.loads(shared_path("data", "windows", "cmdlets-5.1-base.json").read_text())["cmdlets"]
+    file = tmp_path / "rows"
+    console.lines(SETS % file)
+    shown = {row for row in file.read_text().splitlines() if " UseTransaction " not in row}
+    names = {row.split()[0] for row in shown}
+    assert len(names) > 800
+    assert shown == {row for name in names for row in _documented(name, table[name])}
 
 
 WRONG = [

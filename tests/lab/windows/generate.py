@@ -2,7 +2,7 @@
 """Writes modules/*: one PowerShell module per Windows module, its functions carrying the genuine cmdlets' parameters.
 
     generate.py TABLE          write modules/ anew from the table `cmdlets-5.1-base.json`
-    generate.py TABLE --check  exit 1 and name the first file that differs
+    generate.py TABLE --check  exit 1 and name the files that differ
 
 Only facts go in: names, types, aliases, parameter sets, positions, pipeline input, accepted values. Bodies are by hand, in bodies/.
 """
@@ -198,19 +198,37 @@ def files(table: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+def differences(wanted: dict[str, str]) -> list[Path]:
+    """Files below modules/ that are not what the table says, or that it does not know."""
+    top = HERE / "modules"
+    found = {str(path.relative_to(top)): path for path in top.rglob("*") if path.is_file()}
+    return sorted(
+        top / name
+        for name in wanted.keys() | found.keys()
+        if name not in found or found[name].read_text(encoding="utf-8") != wanted.get(name)
+    )
+
+
+def write(wanted: dict[str, str]) -> None:
+    """Makes modules/ what the table says."""
+    for path in differences(wanted):
+        text = wanted.get(str(path.relative_to(HERE / "modules")))
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+
 def main(words: list[str]) -> int:
     """Writes or checks the files."""
     wanted = files(json.loads(Path(words[0]).read_text(encoding="utf-8")))
-    for name, text in wanted.items():
-        path = HERE / "modules" / name
-        if "--check" in words:
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                print(f"differs from the table: {path}", file=sys.stderr)
-                return 1
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return 0
+    if "--check" not in words:
+        write(wanted)
+        return 0
+    for path in differences(wanted):
+        print(f"differs from the table: {path}", file=sys.stderr)
+    return 1 if differences(wanted) else 0
 
 
 if __name__ == "__main__":
