@@ -1,4 +1,4 @@
-"""Checks with stable ids. Each says what it found; a finding says the next step."""
+"""Checks with stable ids. Each says what it found; a finding says the next step. A check that cannot run is a finding."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from importlib.metadata import version
 
 from citadelle.cli import gateway
 from citadelle.cli.hosts import Serving
+from citadelle.facts.models import RUN, UNIT
 from citadelle.operations.stack import KEY
 from citadelle.release import read_env
+
+DEPLOY = "pyinfra inventory deploy.py"
+NOTHING = "nothing is deployed"
 
 
 @dataclass(frozen=True)
 class Check:
-    """`id` never changes its meaning; `next_step` is empty when `ok`."""
+    """`id` never changes its meaning; `next_step` is for a finding."""
 
     id: str
     host: str
@@ -24,8 +28,8 @@ class Check:
     next_step: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON; a check that is right has no next step."""
+        return asdict(self) | ({"next_step": ""} if self.ok else {})
 
     def line(self) -> str:
         """For people."""
@@ -35,32 +39,58 @@ class Check:
 
 def controller() -> Iterator[Check]:
     """Checks of this machine."""
-    found = version("pyinfra")
-    yield Check(
-        "C001",
-        "controller",
-        found.startswith("3."),
-        f"pyinfra {found}",
-        "pip install --require-hashes -r requirements.txt",
-    )
-    yield Check(
-        "C002", "controller", bool(shutil.which("ssh-keygen")), "ssh-keygen is here", "install the OpenSSH client"
-    )
+    pyinfra, keygen = version("pyinfra"), shutil.which("ssh-keygen")
+    yield Check("C001", "controller", pyinfra.startswith("3."), f"pyinfra {pyinfra}", "bin/venv")
+    yield Check("C002", "controller", bool(keygen), f"ssh-keygen: {keygen or 'absent'}", "install the OpenSSH client")
 
 
-# id, what to run as root on the host, what is right, next step. The program's output is what was found.
-PROGRAMS: list[tuple[str, str, Callable[[str], bool], str]] = [
-    ("H010", "docker info --format 'Docker {{.ServerVersion}} {{.Driver}}' 2>&1", lambda text: text.startswith("Docker "),
-     "systemctl status docker; pyinfra inventory deploy.py"),
-    ("H011", "docker info --format '{{.DriverStatus}}' 2>&1", lambda text: "io.containerd.snapshotter" in text,
-     "the role docker sets the containerd image store: pyinfra inventory deploy.py"),
-    ("H020", "python3 -I -B /usr/local/lib/citadelle/verify.py status 2>&1 && echo 'model files verified in this boot'",
-     lambda text: text.endswith("verified in this boot"), "systemctl restart citadelle-models; journalctl -u citadelle-models"),
-    ("H050", "ss -Hltn | awk '{print $4}' | grep -E ':(11434|2375|2376)$' || echo 'engine and Docker listen on no address of the host'",
-     lambda text: text.startswith("engine and Docker"), "ss -ltnp: end what listens there"),
-    ("H060", "df --output=pcent /var/lib | tail -n 1 | tr -d ' %'", lambda text: text.isdigit() and int(text) < 90,
-     "make room in /var/lib"),
-]  # fmt: skip
+@dataclass(frozen=True)
+class Program:
+    """One program, run as root on the host; `right` judges its output, which is what was found. Both streams, whatever its exit code."""
+
+    id: str
+    command: str
+    right: Callable[[str], bool]
+    next_step: str
+
+
+UNSEEN = "engine and Docker listen on no address of the host"
+VERIFIED = "model files verified in this boot"
+PROGRAMS = [
+    Program(
+        "H010",
+        "docker info --format 'Docker {{.ServerVersion}} {{.Driver}}'",
+        lambda text: text.startswith("Docker "),
+        f"systemctl status docker; {DEPLOY}",
+    ),
+    Program(
+        "H011",
+        "docker info --format '{{.DriverStatus}}'",
+        lambda text: "io.containerd.snapshotter" in text,
+        f"the role docker sets the containerd image store: {DEPLOY}",
+    ),
+    Program(
+        "H020",
+        f"{RUN} status && echo '{VERIFIED}'",
+        lambda text: text.endswith(VERIFIED),
+        f"systemctl restart {UNIT}; journalctl -u {UNIT}",
+    ),
+    Program(
+        "H050",
+        # Two steps: a missing `ss` must not look like a host on which nothing listens.
+        "all=$(ss -Hltn) && { printf '%s\\n' \"$all\" | awk '{print $4}' | grep -E ':(11434|2375|2376)$' || echo '"
+        + UNSEEN
+        + "'; }",
+        lambda text: text == UNSEEN,
+        "ss -ltnp: end what listens there",
+    ),
+    Program(
+        "H060",
+        "df --output=pcent /var/lib | tail -n 1 | sed 's|^ *\\([0-9]*\\)%|\\1 % of the disk of /var/lib is full|'",
+        lambda text: text.split(" ")[0].isdigit() and int(text.split(" ")[0]) < 90,
+        "make room in /var/lib",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -86,39 +116,42 @@ def host(serving: Serving) -> Iterator[Check]:
     try:
         serving.read("true")
     except OSError as error:
-        what, _, hint = str(error).partition("\nhint: ")
-        yield Check("H001", serving.pc, False, what, hint or "ssh -v to the host")
+        yield Check("H001", serving.pc, False, *serving.problem(error))
         return
     yield Check("H001", serving.pc, True, "reachable, root shell")
-    for identity, program, right, next_step in PROGRAMS:
-        text = serving.run(program).stdout.decode(errors="replace").strip()
-        yield Check(identity, serving.pc, right(text), text.splitlines()[-1] if text else "no answer", next_step)
-    yield from _stack(serving)
+    for program in PROGRAMS:
+        yield _program(serving, program)
+    stack = _stack(serving)
+    yield stack
+    if stack.ok or stack.found != NOTHING:
+        yield from (_probe(serving, probe) for probe in PROBES)
 
 
-def _stack(serving: Serving) -> Iterator[Check]:
-    state = serving.stack()
-    if not state.current:
-        yield Check("H030", serving.pc, False, "nothing is deployed", "pyinfra inventory deploy.py")
-        return
-    problems = state.problems(state.current)
-    yield Check(
-        "H030",
-        serving.pc,
-        not problems,
-        "; ".join(problems) or f"release {state.current}, all services healthy",
-        "pyinfra inventory deploy.py",
-    )
-    env = read_env(serving.read(f"cat {gateway.ENV}"))
-    key = serving.read(f"cat {KEY}").strip()
-    for probe in PROBES:
-        yield _gateway(serving, env, probe, key)
-
-
-def _gateway(serving: Serving, env: dict[str, str], probe: Probe, key: str) -> Check:
+def _program(serving: Serving, program: Program) -> Check:
     try:
-        code, _ = gateway.request(serving, env, probe.path, key if probe.with_key else None)
+        text = serving.run(f"{{ {program.command}; }} 2>&1").stdout.decode(errors="replace").strip()
     except OSError as error:
-        return Check(probe.id, serving.pc, False, str(error).splitlines()[0], LOGS)
+        return Check(program.id, serving.pc, False, serving.problem(error)[0], program.next_step)
+    found = text.splitlines()[-1] if text else "no answer"
+    return Check(program.id, serving.pc, program.right(text), found, program.next_step)
+
+
+def _stack(serving: Serving) -> Check:
+    try:
+        state = serving.stack()
+    except OSError as error:
+        return Check("H030", serving.pc, False, serving.problem(error)[0], DEPLOY)
+    problems = state.problems(state.current) if state.current else [NOTHING]
+    found = "; ".join(problems) or f"release {state.current}, all services healthy"
+    return Check("H030", serving.pc, not problems, found, DEPLOY)
+
+
+def _probe(serving: Serving, probe: Probe) -> Check:
+    try:
+        env = read_env(serving.read(f"cat {gateway.ENV}"))
+        key = serving.read(f"cat {KEY}").strip() if probe.with_key else None
+        code, _ = gateway.request(serving, env, probe.path, key)
+    except (OSError, LookupError, ValueError) as error:
+        return Check(probe.id, serving.pc, False, serving.problem(error)[0], LOGS)
     found = f"gateway answers {code} to {probe.path} {'with' if probe.with_key else 'without'} a key"
     return Check(probe.id, serving.pc, code == probe.wanted, found, f"{probe.wanted} is right: {LOGS}")

@@ -8,20 +8,21 @@ import time
 from dataclasses import dataclass
 
 from citadelle.cli.hosts import Serving
-from citadelle.operations.stack import KEY
+from citadelle.operations.stack import CURRENT, KEY
 from citadelle.release import read_env
 
-ENV = "/opt/citadelle/current/stack.env"
+ENV = f"{CURRENT}/stack.env"
 ANSWER_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`text` of the model, or `error`; `seconds` from the question to the last word."""
+    """`text` of the model, or `error` with its `hint`; `seconds` from the question to the last word."""
 
     seconds: float
     text: str = ""
     error: str = ""
+    hint: str = ""
 
 
 def ask(serving: Serving, question: str) -> Answer:
@@ -29,8 +30,9 @@ def ask(serving: Serving, question: str) -> Answer:
     start = time.monotonic()
     try:
         text = _ask(serving, question)
-    except (OSError, ValueError, LookupError, http.client.HTTPException) as error:
-        return Answer(time.monotonic() - start, error=str(error).splitlines()[0] if str(error) else repr(error))
+    except (OSError, ValueError, LookupError) as error:
+        what, hint = serving.problem(error)
+        return Answer(time.monotonic() - start, error=what, hint=hint)
     return Answer(time.monotonic() - start, text=text)
 
 
@@ -58,5 +60,7 @@ def request(
         client.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers)
         response = client.getresponse()
         return response.status, response.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"gateway does not speak HTTP: {error!r}") from error
     finally:
         client.close()

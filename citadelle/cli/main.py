@@ -39,18 +39,18 @@ def ask(
     answers = [_answer(serving, question) for serving in _hosts(inventory, host)]
     if json:
         typer.echo(json_module.dumps(answers, ensure_ascii=False))
-    else:
-        for answer in answers:
-            text = answer["answer"] if "answer" in answer else f"FAILED: {answer['error']}"
-            typer.echo(f"{answer['host']} ({answer['seconds']:.1f} s): {text}")
+    for answer in [] if json else answers:
+        if "error" in answer:
+            typer.echo(f"{answer['host']}: {answer['error']}\nhint: {answer['hint']}", err=True)
+        else:
+            typer.echo(f"{answer['host']} ({answer['seconds']:.1f} s): {answer['answer']}")
     raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
 
 
 def _answer(serving: Serving, question: str) -> dict:
     said = gateway.ask(serving, question)
-    return {"host": serving.pc, "seconds": round(said.seconds, 3)} | (
-        {"error": said.error} if said.error else {"answer": said.text}
-    )
+    outcome = {"error": said.error, "hint": said.hint} if said.error else {"answer": said.text}
+    return {"host": serving.pc, "seconds": round(said.seconds, 3)} | outcome
 
 
 @app.command()
@@ -71,8 +71,8 @@ def _status(serving: Serving) -> dict[str, str]:
     try:
         state: StackState = serving.stack()
     except OSError as error:
-        return {"host": serving.pc, "release": "-", "services": "-", "state": str(error).splitlines()[0]}
-    problems = state.problems(state.current) if state.current else ["nothing is deployed"]
+        return {"host": serving.pc, "release": "-", "services": "-", "state": serving.problem(error)[0]}
+    problems = state.problems(state.current) if state.current else [doctor_checks.NOTHING]
     services = ", ".join(f"{name}: {service.status}" for name, service in sorted(state.services.items()))
     return {
         "host": serving.pc,

@@ -13,6 +13,7 @@ from citadelle.facts.stack import STACK, GatewayKey, ReleaseThere, Stack
 from citadelle.release import Release
 
 RELEASES = "/opt/citadelle/releases"
+CURRENT = "/opt/citadelle/current"
 KEY = "/etc/citadelle/operator.key"
 HASHES = "/etc/citadelle/gateway/keys.json"
 

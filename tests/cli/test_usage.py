@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from citadelle.cli import run
+from tests.cli.conftest import Command
 from tests.conftest import ROOT
 
 COMMANDS = [["ask", "Bonjour ?"], ["status"], ["doctor"]]
 
 
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
-    def call(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["citadelle", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            run()
-        assert caught.value.code == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        return said.err
-
-    return call
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_an_absent_inventory(command: Command, words: list[str], tmp_path: Path) -> None:
+    said = command(*words, "--inventory", str(tmp_path / "none"))
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"inventory is absent: {tmp_path}/none\nhint: run in the checkout, or give --inventory\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
-def test_an_absent_inventory(refused, command: list[str], tmp_path: Path) -> None:
-    said = refused(*command, "--inventory", str(tmp_path / "none"))
-    assert said == f"inventory is absent: {tmp_path}/none\nhint: run in the checkout, or give --inventory\n"
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
-def test_a_host_that_is_not_there(refused, command: list[str]) -> None:
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_host_that_is_not_there(command: Command, words: list[str]) -> None:
     inventory = ROOT / "inventory/example.py"
-    said = refused(*command, "--inventory", str(inventory), "--host", "nancy-*")
-    assert said.startswith(f"no serving host in {inventory} matches: nancy-*\nhint: ")
+    said = command(*words, "--inventory", str(inventory), "--host", "nancy-*")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"no serving host in {inventory} matches: nancy-*\nhint: ")
 
 
-def test_no_lab(refused, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_lab(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CITADELLE_LAB", str(tmp_path))
-    said = refused("status", "--inventory", str(ROOT / "inventory/lab.py"))
-    assert said.startswith(f"inventory: no lab on this machine: {tmp_path}/lab.json\nhint: run bin/lab, or cp ")
+    said = command("status", "--inventory", str(ROOT / "inventory/lab.py"))
+    assert said.code == 2
+    assert said.err.startswith(f"inventory: no lab on this machine: {tmp_path}/lab.json\nhint: run bin/lab, or cp ")
 
 
-def test_an_unknown_word(refused) -> None:
-    assert "No such command 'aks'" in refused("aks")
+def test_an_unknown_word(command: Command) -> None:
+    said = command("aks")
+    assert said.code == 2
+    assert "No such command 'aks'" in said.err
