@@ -31,6 +31,17 @@ def test_files_inherit_from_their_folder(double: Double) -> None:
     )
 
 
+def test_the_list_of_a_file_ends_with_it(double: Double) -> None:
+    file = double.path("C:\\ProgramData\\ssh\\k")
+    file.write_text("old")
+    double.ask("icacls C:\\ProgramData\\ssh\\k /inheritance:r /grant *S-1-5-18:F")
+    assert double.ask("icacls C:\\ProgramData\\ssh\\k").lines[0].endswith(" NT AUTHORITY\\SYSTEM:(F)")
+    file.unlink()
+    double.ask("icacls C:\\ProgramData\\ssh")
+    file.write_text("new")
+    assert double.ask("icacls C:\\ProgramData\\ssh\\k").lines[0].endswith(" NT AUTHORITY\\SYSTEM:(I)(F)")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

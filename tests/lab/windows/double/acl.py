@@ -68,5 +68,5 @@ def show(text: str) -> int:
 def put(text: str, own: str) -> int:
     """Gives a file the own entries, the owner and the inheritance of another one's list."""
     with home.change() as state:
-        state.setdefault("acls", {})[icacls.key(_file(text))] = json.loads(own)
+        icacls.lists(state)[icacls.key(_file(text))] = json.loads(own)
     return 0

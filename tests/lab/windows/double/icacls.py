@@ -32,6 +32,14 @@ def key(path: Path) -> str:
     return paths.windows(path).lower()
 
 
+def lists(state: dict[str, Any]) -> dict[str, Any]:
+    """The lists of the state, to be changed; those of files that are gone are gone with them."""
+    kept: dict[str, Any] = state.setdefault("acls", {})
+    for name in [name for name in kept if not paths.local(name).exists()]:
+        del kept[name]
+    return kept
+
+
 def inherited(acls: dict[str, Any], path: Path) -> list[Entry]:
     """What a file gets from the folders above it."""
     if path == home.DRIVE:
@@ -155,8 +163,9 @@ def _run(arguments: list[str]) -> int:
         _show(path, file)
     targets = _targets(file, switches)
     with home.change() as state:
+        acls = lists(state)
         for target in targets if steps else []:
-            _apply(state.setdefault("acls", {}), target, steps)
+            _apply(acls, target, steps)
     if steps and "/q" not in switches:
         streams.out("\n".join(f"processed file: {paths.windows(target)}" for target in targets))
     streams.out(f"Successfully processed {len(targets)} files; Failed processing 0 files")
