@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,8 +148,3 @@ def lock_text(images: Mapping[str, str], digests: Mapping[str, str]) -> str:
     if absent:
         raise ValueError(f"archive lacks images: {', '.join(absent)}")
     return "".join(f"{name}={reference}@{digests[reference]}\n" for name, reference in images.items())
-
-
-def missing_images(references: Iterable[str]) -> list[str]:
-    """Those references that this machine's store lacks."""
-    return [reference for reference in references if image_id(reference) is None]

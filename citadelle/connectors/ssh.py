@@ -126,12 +126,6 @@ def connection(target: Target) -> Connection:
     return _connections.setdefault(target.identity, Connection(target))
 
 
-def close_all() -> None:
-    """Close and forget every connection of this process."""
-    while _connections:
-        _connections.popitem()[1].close()
-
-
 class _Client(SSHClient):
     """pyinfra's client (it reads ~/.ssh/config), with host keys that are always strict and never remembered between connections."""
 

@@ -1,36 +1,10 @@
-"""What Docker Engine a host has, and which images."""
+"""Which packages of Docker Engine a host has, and which images."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from pyinfra.api import QuoteString, StringCommand
 
 from citadelle.facts.base import Fact
-
-
-@dataclass(frozen=True)
-class Engine:
-    """`server` and `compose` are versions; an empty text means absent or not answering."""
-
-    server: str = ""
-    compose: str = ""
-
-
-class DockerEngine(Fact[Engine]):
-    """Versions of the daemon and of the Compose plugin, as they answer (a file on disk proves nothing)."""
-
-    default = Engine
-
-    def command(self) -> str:
-        return (
-            'echo "server $(docker version --format "{{.Server.Version}}" 2>/dev/null)";'
-            'echo "compose $(docker compose version --short 2>/dev/null)"'
-        )
-
-    def parse(self, output: list[str]) -> Engine:
-        values = dict(line.partition(" ")[::2] for line in output)
-        return Engine(values["server"].strip(), values["compose"].strip())
 
 
 class PackagesInstalled(Fact[dict[str, str]]):

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from citadelle.facts.base import Fact
-from citadelle.models.verify import Finding
+from citadelle.models.verify import PROGRAM, Finding
 
 STATE = "/var/lib/citadelle"
 PLACED = f"{STATE}/models.placed"
 UNIT = "citadelle-models.service"
-VERIFIER = "/usr/local/lib/citadelle/verify.py"
-RUN = f"python3 -I -B {VERIFIER}"
+RUN = f"python3 -I -B {PROGRAM}"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 STORE, LOCK, SELECTION = "/var/lib/citadelle/models", "/etc/citadelle/models.lock.json", "/etc/citadelle/models.select"
 TARGET, VERDICT = "/run/citadelle/models", "/run/citadelle/models.json"
+PROGRAM = "/usr/local/lib/citadelle/verify.py"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 LAYER_TYPES = {

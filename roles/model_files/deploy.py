@@ -12,14 +12,13 @@ from citadelle.operations import files, models
 from roles.model_files.settings import ModelFilesSettings
 
 FILES = Path(__file__).parent / "files"
-VERIFIER = "/usr/local/lib/citadelle/verify.py"
 
 
 def verifier_files(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.File]:
     """What a host needs to judge its own store: the verifier, its unit, the whole lock, the names wanted there."""
     names = "".join(f"{model.name}\n" for model in wanted)
     return [
-        files.File(VERIFIER, Path(verify.__file__).read_bytes(), mode="755"),
+        files.File(verify.PROGRAM, Path(verify.__file__).read_bytes(), mode="755"),
         files.File(verify.LOCK, lock.canonical()),
         files.File(verify.SELECTION, names.encode()),
         *files.role_files(FILES),

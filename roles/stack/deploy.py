@@ -6,6 +6,7 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy
 from pyinfra.operations import systemd
 
+from citadelle.models import manifest, verify
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.operations import docker, files
 from citadelle.operations import stack as operations
@@ -37,15 +38,17 @@ def images(settings: StackSettings) -> dict[str, str]:
 
 
 def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedModel:
-    """The model that the gateway offers: the one named, else the only chat model that this host serves."""
-    lock = ModelsLock.read(models.models_lock)
-    if settings.stack_model:
-        return lock.model(settings.stack_model)
-    chat = [model for model in lock.for_purpose("chat") if not models.models or model.name in models.models]
-    if len(chat) != 1:
-        names = ", ".join(model.short_name for model in chat) or "none"
+    """The model that the gateway offers: the one named, else the only chat model that this host serves. Raises `DeployError`."""
+    chat = ModelsLock.read(models.models_lock).for_purpose("chat")
+    served = [model for model in chat if not models.models or model.name in models.models]
+    named = [model for model in served if model.name == settings.stack_model]
+    names = ", ".join(model.short_name for model in served) or "none"
+    if settings.stack_model and not named:
+        wanted = manifest.short_name(settings.stack_model)
+        raise DeployError(f"{host.name}: stack_model is no chat model of this host: {wanted}\nhint: it serves {names}")
+    if not named and len(served) != 1:
         raise DeployError(f"{host.name}: which chat model is meant: {names}\nhint: set stack_model")
-    return chat[0]
+    return (named or served)[0]
 
 
 def stack_release(settings: StackSettings, model: LockedModel) -> Release:
@@ -54,7 +57,7 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
         "COMPOSE_FILE": f"compose.yaml:engine.{settings.stack_engine}.yaml",
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
-        "MODELS_DIR": "/run/citadelle/models",
+        "MODELS_DIR": verify.TARGET,
         "KEYS_FILE": operations.HASHES,
         "CHAT_MODEL": model.short_name,
         "ENGINE_MODEL_BLOB": model.weights.blob,

@@ -4,8 +4,9 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from citadelle.models import manifest
 from citadelle.settings import RoleSettings
 
 
@@ -38,3 +39,8 @@ class StackSettings(RoleSettings):
         Path("compose/images.lock.env"),
         description="File on the controller with ENGINE_IMAGE, GATEWAY_IMAGE, RAG_IMAGE by digest.",
     )
+
+    @field_validator("stack_model")
+    @classmethod
+    def _canonical(cls, name: str) -> str:
+        return manifest.canonical_name(name) if name else name

@@ -34,7 +34,7 @@ def test_every_fact_has_a_case_that_finds_and_one_that_does_not(fact: type[Fact]
     assert {"present", "absent"} <= {file.stem for file in folder.glob("*.yaml")}
 
 
-@pytest.mark.parametrize("fact", [accounts.Accounts, accounts.UidOwners, docker.DockerEngine, files.FileStates])
+@pytest.mark.parametrize("fact", [accounts.Accounts, accounts.UidOwners, docker.PackagesInstalled, files.FileStates])
 @pytest.mark.parametrize("answer", ["sh: 1: not found", "\ufffd\ufffd", "{}"])
 def test_an_unexpected_answer_fails_that_host_alone(fact: type[Fact], answer: str) -> None:
     """pyinfra contains a FactProcessError; any other exception would end the run for all hosts."""
