@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
@@ -32,7 +32,15 @@ class DeployError(PyinfraError):
 class RoleSettings(BaseModel):
     """Base of every role's settings: flat keys, unknown types refused, frozen after reading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, arbitrary_types_allowed=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, arbitrary_types_allowed=False, validate_default=True
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _at_home(cls, value: Any) -> Any:
+        """Every path of a setting lies on the controller: `~` is the home of whoever runs pyinfra."""
+        return value.expanduser() if isinstance(value, Path) else value
 
     @classmethod
     def from_host(cls, host: Host) -> Self:

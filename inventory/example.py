@@ -23,7 +23,7 @@ windows = [
     ("@windows/paris-01", {**_ssh, "ssh_hostname": "192.0.2.11"}),
 ]
 wsl = [
-    ("@wsl/paris-01", {**_ssh, "ssh_hostname": "192.0.2.11", "wsl_distro": "citadelle"}),
+    ("@wsl/paris-01", {**_ssh, "ssh_hostname": "192.0.2.11"}),
 ]
 
 # A plain Linux PC is one host; `operator` may become root without a password (sudo).

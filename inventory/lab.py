@@ -37,5 +37,5 @@ for _pc in _lab["pcs"]:
     _pcs[_pc["kind"]].append(_pc)
 
 windows = [(f"@windows/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
-wsl = [(f"@wsl/{pc['name']}", _data(pc) | {"wsl_distro": "citadelle"}) for pc in _pcs["windows"]]
+wsl = [(f"@wsl/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
 linux = [(f"@linux/{pc['name']}", _data(pc)) for pc in _pcs["linux"]]

@@ -22,6 +22,7 @@ from citadelle.connectors.text import windows_lines
 # The stub in System32 does not work in a session of sshd; this one does.
 WSL = r'"C:\Program Files\WSL\wsl.exe"'
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DISTRO = "citadelle"
 
 
 def command_line(distro: str, program: str) -> str:
@@ -48,7 +49,7 @@ class WSLConnector(PosixConnector):
     data_cls = WSLData
     data_meta: ClassVar[dict[str, DataMeta]] = {
         **DATA_META,
-        "wsl_distro": DataMeta("Name of the WSL distribution", "citadelle"),
+        "wsl_distro": DataMeta("Name of the WSL distribution", DISTRO),
     }
 
     @staticmethod

@@ -29,7 +29,7 @@ def verifier_files(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.Fi
 def model_files() -> None:
     """The controller's files are judged first: nothing on a host changes for a store that is not its lock."""
     settings = ModelFilesSettings.from_host(host)
-    store = settings.models_store.expanduser()
+    store = settings.models_store
     lock, wanted = checked_models(host.name, store, settings.models_lock, settings.models)
     files.present(
         name="Place the model verifier, its unit and the lock",

@@ -28,7 +28,7 @@ def wsl() -> None:
     windows.wsl_settings(name="Write WSL's settings", config=CONFIG.format(memory=settings.wsl_memory))
     windows.distribution(
         name="Register the WSL distribution",
-        distribution=settings.wsl_distribution,
+        distribution=settings.wsl_distro,
         archive=str(settings.wsl_rootfs) if settings.wsl_rootfs else None,
         sha256=settings.wsl_rootfs_sha256,
         location=settings.wsl_location,

@@ -4,14 +4,17 @@ from pathlib import Path
 
 from pydantic import Field
 
+from citadelle.connectors.wsl import DISTRO, NAME
 from citadelle.settings import RoleSettings
 
 
 class WslSettings(RoleSettings):
     """The WSL distribution that carries the stack on a Windows PC."""
 
-    wsl_distribution: str = Field(
-        "citadelle", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Name of the distribution."
+    wsl_distro: str = Field(
+        DISTRO,
+        pattern=f"^{NAME.pattern}$",
+        description="Name of the distribution; another name than the default is set on the Windows host and on its WSL host.",
     )
     wsl_rootfs: Path | None = Field(
         None, description="Root file system (tar) on the controller, for PCs that lack the distribution."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,12 @@ from pydantic import ValidationError
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.ssh import SSHConnector
 
+from citadelle.connectors.wsl import WSLConnector
 from citadelle.settings import DeployError, RoleSettings, describe, known_keys, refuse_unknown_keys
 from docs.generate import role_settings
 from roles.model_files.settings import ModelFilesSettings
 from roles.stack.settings import StackSettings
+from roles.wsl.settings import WslSettings
 from tests.conftest import ROOT
 
 
@@ -124,6 +127,20 @@ def test_defaults_show_as_an_operator_writes_them() -> None:
     assert shown["stack_bind"] == ("IPv4Address | IPv6Address", "'127.0.0.1'")
     assert shown["stack_images_archive"] == ("Path | None", "None")
     assert shown["stack_engine"] == ("'ollama' or 'llamacpp'", "'ollama'")
+
+
+def test_a_path_may_start_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert StackSettings(stack_images_archive="~/images.tar").stack_images_archive == Path("/home/ada/images.tar")
+    assert ModelFilesSettings().models_store == Path("/home/ada/.ollama/models")
+    assert StackSettings().stack_images_archive is None
+
+
+def test_both_sides_of_a_pc_mean_the_same_distribution() -> None:
+    assert WslSettings().wsl_distro == WSLConnector.data_meta["wsl_distro"].default
+    for name in ("--uninstall", "a b", ""):
+        with pytest.raises(DeployError, match="setting wsl_distro: "):
+            WslSettings.from_host(host(wsl_distro=name))
 
 
 def test_defaults_live_in_settings_alone() -> None:
