@@ -50,3 +50,26 @@ def test_a_path_that_is_gone_is_noticed() -> None:
     page = "`bin/check`, `roles/<role>/setting.py`, `citadelle/wsl.py`, `src/notes.md`\n```console\n$ bin/chek\n```\n"
     gone = [path for path in named_paths(page) if not is_there(path)]
     assert gone == ["roles/<role>/setting.py", "citadelle/wsl.py", "src/notes.md", "bin/chek"]
+
+
+HOST_PATH = re.compile(r"`(/[\w.<>/-]+)`")
+
+
+def product_text() -> str:
+    """Every file of the product and, for files that roles place, their path on the host."""
+    files = [path for name in ("citadelle", "roles", "compose") for path in (ROOT / name).rglob("*") if path.is_file()]
+    texts = (path.read_text(errors="replace") for path in files if "__pycache__" not in path.parts)
+    placed = ("/" + str(path).partition("/files/")[2] for path in files)
+    return "\n".join([*texts, *placed])
+
+
+def test_a_path_of_a_host_is_one_that_the_code_names() -> None:
+    named = {
+        re.sub("<.*", "", path).rstrip("/")
+        for page in PAGES
+        for path in HOST_PATH.findall(FENCE.sub("", page.read_text()))
+    }
+    text = product_text()
+    assert "/etc/citadelle/operator.key" in named
+    assert [path for path in sorted(named) if path not in text] == []
+    assert "/etc/citadelle/operator.pem" not in text
