@@ -146,6 +146,15 @@ def test_a_changed_file_is_seen_and_the_replaced_release_starts_anew(stack_host:
     assert state(stack_host).problems("one") == []
 
 
+def test_an_unhealthy_container_gets_a_fresh_start(stack_host: StackHost) -> None:
+    """Its cause may have been cured a moment ago: the state of the last health check must not fail the host."""
+    stack_host.place("one")
+    stack_host.run("up", "one")
+    stack_host.tell("unhealthy", "0123\n4567\n")
+    assert stack_host.run("up", "one").returncode == 0
+    assert stack_host.starts == ["up one", "restart 0123 4567", "up one"]
+
+
 def test_an_interrupted_start_is_finished_by_the_next(stack_host: StackHost) -> None:
     """Killed after the containers, before the link: the state tells it, the next `up` cures it."""
     stack_host.place("one")
