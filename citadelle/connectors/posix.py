@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import IOBase
 from typing import Any, ClassVar
@@ -19,10 +19,11 @@ from pyinfra.connectors.ssh import ConnectorData, connector_data_meta
 from pyinfra.connectors.util import CommandOutput, OutputLine, extract_control_arguments, make_unix_command_for_host
 
 from citadelle.connectors.counters import count
+from citadelle.connectors.posix_files import PosixFiles
 from citadelle.connectors.shell import Result, Shell, ShellRefused
 from citadelle.connectors.ssh import Connection, Target, connection
 from citadelle.connectors.text import lines
-from citadelle.connectors.transfer import Side, download, open_sftp, upload
+from citadelle.connectors.transfer import Side, download, upload
 
 # pyinfra's own default accepts the key of an unknown host.
 DATA_META: dict[str, DataMeta] = {
@@ -104,8 +105,8 @@ class SSHHostConnector(BaseConnector):
         if self.host in self.state.failed_hosts and self.state.current_stage == StateStage.Execute:
             raise OSError("not carried out: the host has failed in this run already")
 
-    def files(self) -> Side:
-        """The host's files."""
+    def files(self, arguments: Mapping[str, Any]) -> Side:
+        """The host's files, as seen by the user that an operation's `arguments` name."""
         raise NotImplementedError
 
     def put_file(
@@ -116,7 +117,7 @@ class SSHHostConnector(BaseConnector):
 
         def send() -> None:
             with get_file_io(filename_or_io) as source:
-                upload(self.files(), source, remote_filename)
+                upload(self.files(arguments), source, remote_filename)
 
         return self._transfer(send, print_output and f"file uploaded: {remote_filename}")
 
@@ -125,7 +126,7 @@ class SSHHostConnector(BaseConnector):
         print_output: bool = False, print_input: bool = False, **arguments: Any,
     ) -> bool:  # fmt: skip
         """Download and compare digests. A local file appears only when it is right."""
-        fetch = partial(download, self.files(), remote_filename, filename_or_io)
+        fetch = partial(download, self.files(arguments), remote_filename, filename_or_io)
         return self._transfer(fetch, print_output and f"file downloaded: {remote_filename}")
 
     def _transfer(self, move: Callable[[], None], done: str | bool) -> bool:
@@ -178,61 +179,49 @@ class PosixConnector(SSHHostConnector):
     def execute(self, command: StringCommand, print_input: bool, arguments: dict[str, Any]) -> Result:
         """Run through the open shell."""
         control = extract_control_arguments(arguments)
-        if not any(arguments.get(f"_{program}_user") for program in ("sudo", "su", "doas", "dzdo")):
-            arguments = {key: value for key, value in arguments.items() if key not in {"_sudo", "_doas", "_dzdo"}}
-            if arguments.get("_shell_executable", "sh") == "sh":
-                arguments["_shell_executable"] = None  # ours is one: `sh -c TEXT` would show the text to every process
-        unix = make_unix_command_for_host(self.state, self.host, command, **arguments)
+        unix = self.unix(command, arguments)
         if print_input:
             click.echo(f"{self.host.print_prefix}>>> {unix}", err=True)
-        program = unix.get_raw_value() if isinstance(unix, StringCommand) else str(unix)
+        program = unix.get_raw_value()
+        if control.get("_get_pty"):
+            program = f"SHELL=/bin/sh script -qec {shlex.quote(program)} /dev/null"
         return self.shell().run(program, _stdin(control.get("_stdin")), control.get("_timeout") or None)
 
-    def files(self) -> Side:
-        """The host's files, as root sees them."""
-        return PosixFiles(self)
+    def unix(self, command: StringCommand, arguments: Mapping[str, Any]) -> StringCommand:
+        """The command for the root shell, by pyinfra's own rules."""
+        found = dict(arguments)
+        extract_control_arguments(found)
+        for verb in needless(found):
+            del found[verb]
+        if not is_other_user(found) and found.get("_shell_executable", "sh") == "sh":
+            found["_shell_executable"] = None  # ours is one: `sh -c TEXT` would show the text to every process
+        return make_unix_command_for_host(self.state, self.host, command, **found)
 
-    def sh(self, program: str, *values: str) -> str:
+    def files(self, arguments: Mapping[str, Any]) -> Side:
+        """The host's files, as root sees them, or as the user that `arguments` ask for."""
+        return PosixFiles(self, arguments if is_other_user(arguments) else {})
+
+    def sh(self, program: str, *values: str, arguments: Mapping[str, Any]) -> str:
         """Run a small program with `$1`, `$2`.. as given; returns stdout. Raises OSError with its message when it fails."""
-        result = self.shell().run(f"set -- {' '.join(shlex.quote(value) for value in values)}\n{program}")
+        given = " ".join(shlex.quote(value) for value in values)
+        unix = self.unix(StringCommand(f"set -- {given}\n{program}"), arguments)
+        result = self.shell().run(unix.get_raw_value())
         if result.code:
             raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: {program}")
         return result.stdout.decode(errors="replace")
 
 
-class PosixFiles:
-    """The files of a POSIX host, as root sees them; see `transfer.Side`."""
+def needless(arguments: Mapping[str, Any]) -> list[str]:
+    """Arguments that only make root of root: the host may have none of these programs."""
+    asked = [verb for verb in ("_sudo", "_doas", "_dzdo") if arguments.get(verb)]
+    logins = {"_sudo"} if arguments.get("_use_sudo_login") else set()
+    return [verb for verb in asked if arguments.get(f"{verb}_user") in (None, "", "root") and verb not in logins]
 
-    def __init__(self, connector: PosixConnector):
-        self._connector = connector
 
-    def sftp(self) -> Any:
-        """An SFTP server started as root over a channel of its own."""
-        channel = self._connector.connection.channel()
-        channel.exec_command(self._connector.SFTP)
-        return open_sftp(channel)
-
-    def remote(self, path: str) -> str:
-        """Paths are the same."""
-        return path
-
-    def create(self, part: str) -> None:
-        """Make an empty file with mode 600."""
-        self._connector.sh('umask 077; : > "$1"', part)
-
-    def digest(self, path: str) -> str:
-        """SHA-256 by the host's own program."""
-        return self._connector.sh('sha256sum < "$1"', path).split()[0]
-
-    def place(self, part: str, path: str) -> None:
-        """Rename; a new file gets the mode that the umask gives."""
-        keep = 'chmod --reference="$2" "$1" && chown --reference="$2" "$1"'
-        new = 'chmod "$(printf %o $((0666 & ~$(umask))))" "$1"'
-        self._connector.sh(f'if test -f "$2"; then {keep}; else {new}; fi && mv -T "$1" "$2"', part, path)
-
-    def forget(self, part: str) -> None:
-        """Remove."""
-        self._connector.sh('rm -f "$1"', part)
+def is_other_user(arguments: Mapping[str, Any]) -> bool:
+    """Whether the root shell alone does not do."""
+    asked = {verb for verb in ("_sudo", "_doas", "_dzdo", "_su_user") if arguments.get(verb)}
+    return bool(asked.difference(needless(arguments)))
 
 
 def _stdin(value: Any) -> bytes | None:

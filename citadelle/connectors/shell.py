@@ -24,13 +24,15 @@ while IFS=' ' read -r program input; do
   if [ "$input" = - ]; then
     setsid sh /dev/fd/3 3<<EOP </dev/null &
 printf '%s %s\n' TOKEN "\$\$"; printf '%s %s\n' TOKEN "\$\$" >&2
-{ $program
+{ :
+$program
 } 3<&-
 EOP
   else
     printf %s "$input" | base64 -d | setsid sh /dev/fd/3 3<<EOP &
 printf '%s %s\n' TOKEN "\$\$"; printf '%s %s\n' TOKEN "\$\$" >&2
-{ $program
+{ :
+$program
 } 3<&-
 EOP
   fi

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -25,8 +24,8 @@ class Side(Protocol):
     def remote(self, path: str) -> str:
         """`path` as SFTP writes it."""
 
-    def create(self, part: str) -> None:
-        """Make an empty file that only its owner can read."""
+    def create(self, path: str) -> str:
+        """Make an empty file that only its owner can read, for the content of `path`; returns its own path."""
 
     def digest(self, path: str) -> str:
         """SHA-256 of a file, in hex."""
@@ -54,10 +53,10 @@ def _pump(read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> str:
 
 def upload(side: Side, source: IO[Any], path: str) -> None:
     """Send `source` to `path`. Raises OSError; then `path` is what it was before."""
-    part = f"{path}.{secrets.token_hex(6)}.part"
+    part = ""
     try:
         # Created for its owner's eyes only: a secret is never readable, not even while it arrives.
-        side.create(part)
+        part = side.create(path)
         with side.sftp() as sftp, sftp.open(side.remote(part), "r+b") as target:
             target.set_pipelined(True)
             sent = _pump(source.read, target.write)
@@ -66,7 +65,8 @@ def upload(side: Side, source: IO[Any], path: str) -> None:
     except ERRORS as error:
         # Where the line is gone, the part stays: it is its owner's alone, and the next upload uses another name.
         with suppress(OSError, TimeoutError):
-            side.forget(part)
+            if part:
+                side.forget(part)
         raise OSError(f"upload failed: {path}: {error}") from error
 
 

@@ -7,7 +7,8 @@ A command is the text of a PowerShell script. Its exit code is `$global:LASTEXIT
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -149,7 +150,7 @@ class WindowsConnector(SSHHostConnector):
             click.echo(f"{self.host.print_prefix}>>> {masked}", err=True)
         return self.shell().run(_with_context(script, arguments), arguments.get("_timeout") or None)
 
-    def files(self) -> Side:
+    def files(self, arguments: Mapping[str, Any]) -> Side:
         """The PC's files, as the SSH user sees them."""
         return WindowsFiles(self)
 
@@ -176,9 +177,11 @@ class WindowsFiles:
         """As SFTP writes it."""
         return "/" + path.replace("\\", "/").lstrip("/")
 
-    def create(self, part: str) -> None:
-        """Make an empty file, readable by administrators and the system only."""
+    def create(self, path: str) -> str:
+        """Make an empty file beside it, readable by administrators and the system only."""
+        part = f"{path}.{secrets.token_hex(6)}.part"
         self._run(CREATE, part=part)
+        return part
 
     def digest(self, path: str) -> str:
         """SHA-256 by the PC's own program."""

@@ -26,10 +26,13 @@ DISTRO = "citadelle"
 
 
 def command_line(distro: str, program: str) -> str:
-    """The command line that runs `program` as root in a distribution. Raises ValueError for a name that could be an option or more."""
+    """The command line that runs `program` as root, in root's home and not in Windows' folder.
+
+    Raises ValueError for a name of a distribution that could be an option or more.
+    """
     if not NAME.fullmatch(distro):
         raise ValueError(f"not a name of a WSL distribution: {distro!r}")
-    return f"{WSL} -d {distro} -u root --exec {program}"
+    return f"{WSL} -d {distro} -u root --cd ~ --exec {program}"
 
 
 class WSLData(ConnectorData):

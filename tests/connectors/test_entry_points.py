@@ -53,5 +53,5 @@ def test_a_name_of_a_distribution_cannot_be_more_than_a_name(name: str) -> None:
     with pytest.raises(ValueError, match="not a name of a WSL distribution"):
         command_line(name, "/bin/sh")
     assert command_line("Ubuntu-24.04", "/bin/sh") == (
-        r'"C:\Program Files\WSL\wsl.exe" -d Ubuntu-24.04 -u root --exec /bin/sh'
+        r'"C:\Program Files\WSL\wsl.exe" -d Ubuntu-24.04 -u root --cd ~ --exec /bin/sh'
     )

@@ -14,7 +14,7 @@ from citadelle.connectors.ssh import Connection, Target, Unreachable, connection
 from tests.connectors.conftest import Hosts, WindowsPC, is_alive, make_state, the, until
 from tests.sshd import Sshd
 
-WSL = [r"C:\Program Files\WSL\wsl.exe", "-d", "citadelle", "-u", "root", "--exec", "/bin/sh"]
+WSL = [r"C:\Program Files\WSL\wsl.exe", "-d", "citadelle", "-u", "root", "--cd", "~", "--exec", "/bin/sh"]
 LONG = "é'x " * 50_000  # cmd.exe takes 8191 characters, which the double enforces; Linux takes 128 KiB in an argument
 
 
