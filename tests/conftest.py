@@ -1,5 +1,8 @@
 """What all tests share: where the genuine captures lie, and which tiers run."""
 
+# First: pyinfra's command patches sockets and threads as its own first step, so tests see them as a run does.
+import pyinfra_cli  # noqa: F401, I001
+
 import os
 from pathlib import Path
 

@@ -67,7 +67,7 @@ def _findings(store: Path, lock_path: Path, names: tuple[str, ...]) -> tuple[ver
 def _explain(host_name: str, store: Path, finding: verify.Finding) -> str:
     path = store / finding.path
     cures = {
-        "missing": f"bring the model into {store} (ollama pull, or add_gguf), then run again",
+        "missing": f"bring the model into {store} (ollama pull), then run again",
         "owner": f"chown {os.geteuid()} '{path}'",
         "mode": f"chmod go-w '{path}'",
     }

@@ -100,4 +100,4 @@ def test_a_wsl_host_needs_no_name_of_its_distribution(tmp_path: Path, sshd: Sshd
     file = tmp_path / "inventory.py"
     file.write_text(f"wsl = [('@wsl/pc', {sshd.data!r})]\nwindows = [('@windows/pc', {sshd.data!r})]\n")
     [serving] = serving_hosts(str(file))
-    assert "-d citadelle -u root --exec /bin/sh" in serving.connector.SHELL
+    assert " -d citadelle -u root " in serving.connector.SHELL
