@@ -12,6 +12,7 @@ $variables = [Environment]::GetEnvironmentVariables()
 $start = @([string]$PSVersionTable.PSVersion, [string]$PID, [string][Console]::OutputEncoding.CodePage)
 Send-Answer ([ordered]@{ code = 0; out = $start; error = $null })
 foreach ($frame in $input) {
+    if (-not $frame.EndsWith('.')) { break }
     $lines = New-Object System.Collections.ArrayList
     $failure = $null
     $global:LASTEXITCODE = 0
@@ -22,7 +23,7 @@ foreach ($frame in $input) {
     }
     foreach ($name in $variables.Keys) { [Environment]::SetEnvironmentVariable($name, $variables[$name]) }
     try {
-        $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($frame))
+        $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($frame.TrimEnd([char]'.')))
         & ([scriptblock]::Create($text)) | ForEach-Object {
             if ($_ -is [string]) { [void]$lines.Add($_) } else { [void]$lines.Add(($_ | Out-String).TrimEnd()) }
         }

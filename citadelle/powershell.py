@@ -53,8 +53,8 @@ START = f"powershell.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Byp
 
 
 def request(script: str) -> bytes:
-    """One frame for the loop: a line of base64."""
-    return base64.b64encode(script.encode()) + b"\n"
+    """One frame for the loop: a line of base64 with a dot, without which a frame was cut on its way."""
+    return base64.b64encode(script.encode()) + b".\n"
 
 
 ANSWER = re.compile(rb"@@B64:([A-Za-z0-9+/=]*):B64@@")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from citadelle.connectors.ssh import ERRORS, Connection, Unreachable
+from citadelle.connectors.text import said
 
 BLOCK = 1 << 17
 CUT = (
     "connection cut during a command: it may have been carried out or not\n"
     "hint: run again when the PC answers: what is right by then is left alone"
 )
+
+
+class NotSent(Unreachable):
+    """The line broke before a whole command had gone out: nothing of it is carried out."""
 
 
 class _Bell:
@@ -48,14 +54,15 @@ class Process:
         try:
             self._channel.exec_command(command)
         except ERRORS as error:
-            raise Unreachable(f"connection lost while starting a program: {error}") from error
+            raise Unreachable(f"connection lost while starting a program: {said(error)}") from error
 
     def write(self, data: bytes) -> None:
-        """Send to stdin. Raises `Unreachable` when the program or the line is gone."""
+        """Send to stdin. Raises `NotSent` when the program or the line is gone."""
         try:
             self._channel.sendall(data)
         except ERRORS as error:
-            raise Unreachable(f"connection lost while sending: {error}") from error
+            self.close()
+            raise NotSent(f"connection lost while sending: {said(error)}") from error
 
     def blocks(self, seconds: float | None) -> Iterator[tuple[str, bytes]]:
         """Blocks `(stream, bytes)` as they arrive; empty bytes end a stream, the iterator ends with both.
@@ -101,4 +108,5 @@ class Process:
 
     def close(self) -> None:
         """Close the channel; the remote program sees its stdin end."""
-        self._channel.close()
+        with suppress(*ERRORS):  # over a line that is gone nothing can be said
+            self._channel.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 STRICT = ("yes", "true")
+CONNECT_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,27 @@ class Target:
     def known_as(self) -> str:
         """The name under which known_hosts files list this server."""
         return self.hostname if self.port == 22 else f"[{self.hostname}]:{self.port}"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the client's `connect` takes."""
+        return {
+            "port": self.port,
+            "username": self.user,
+            "password": self.option("ssh_password"),
+            "key_filename": self.key,
+            "passphrase": self.option("ssh_key_password"),
+            "allow_agent": self.key is None and self.option("ssh_allow_agent", True),
+            "look_for_keys": self.key is None and self.option("ssh_look_for_keys", True),
+            "timeout": CONNECT_SECONDS,
+            "banner_timeout": CONNECT_SECONDS,
+            "auth_timeout": CONNECT_SECONDS,
+            "_pyinfra_ssh_forward_agent": self.option("ssh_forward_agent"),
+            "_pyinfra_ssh_config_file": self.option("ssh_config_file"),
+            "_pyinfra_ssh_known_hosts_file": self.known_hosts,
+            "_pyinfra_ssh_strict_host_key_checking": "yes",
+            "_pyinfra_ssh_paramiko_connect_kwargs": self.option("ssh_paramiko_connect_kwargs"),
+        }
 
     @property
     def where(self) -> str:

@@ -8,6 +8,11 @@ def lines(data: bytes) -> list[str]:
     return data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
 
 
+def said(error: Exception) -> str:
+    """The text of an exception, or its kind: a line that ends has nothing to say."""
+    return str(error) or repr(error)
+
+
 def windows_lines(data: bytes) -> list[str]:
     """Lines of a Windows program, without carriage returns. Messages of wsl.exe, in UTF-16LE, are told from others by their NULs."""
     return lines(b"\n".join(_narrow(line).removesuffix(b"\r") for line in _split(data)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from citadelle.connectors.ssh import ERRORS, Channel, SFTPClient
+from citadelle.connectors.text import said
 
 BLOCK = 1 << 18
 READ_AHEAD = 64
@@ -67,7 +68,7 @@ def upload(side: Side, source: IO[Any], path: str) -> None:
         with suppress(OSError, TimeoutError):
             if part:
                 side.forget(part)
-        raise OSError(f"upload failed: {path}: {error}") from error
+        raise OSError(f"upload failed: {path}: {said(error)}") from error
 
 
 def download(side: Side, path: str, target: Any) -> None:
@@ -77,7 +78,7 @@ def download(side: Side, path: str, target: Any) -> None:
         with _whole(target) as file:
             _fetch(side, path, file, expected)
     except ERRORS as error:
-        raise OSError(f"download failed: {path}: {error}") from error
+        raise OSError(f"download failed: {path}: {said(error)}") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pyinfra.api.command import StringCommand
 from citadelle import powershell
 from citadelle.connectors import clixml
 from citadelle.connectors.counters import count
-from citadelle.connectors.posix import SSHHostConnector
+from citadelle.connectors.host import SSHHostConnector
 from citadelle.connectors.process import CUT, Process
 from citadelle.connectors.shell import Result
 from citadelle.connectors.ssh import Connection, Unreachable
@@ -148,7 +148,7 @@ class WindowsConnector(SSHHostConnector):
         masked, script = str(command), command.get_raw_value() if isinstance(command, StringCommand) else str(command)
         if print_input:
             click.echo(f"{self.host.print_prefix}>>> {masked}", err=True)
-        return self.shell().run(_with_context(script, arguments), arguments.get("_timeout") or None)
+        return self.run(_with_context(script, arguments), arguments.get("_timeout") or None)
 
     def files(self, arguments: Mapping[str, Any]) -> Side:
         """The PC's files, as the SSH user sees them."""
@@ -162,7 +162,7 @@ class WindowsFiles:
         self._connector = connector
 
     def _run(self, script: str, **values: object) -> str:
-        result = self._connector.shell().run(powershell.assign(**values) + script, None)
+        result = self._connector.run(powershell.assign(**values) + script, None)
         if result.code:
             raise OSError(" ".join(lines(result.stderr)))
         return result.stdout.decode()

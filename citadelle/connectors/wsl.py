@@ -15,7 +15,8 @@ from pyinfra.api.state import StateStage
 from pyinfra.connectors.base import DataMeta
 from pyinfra.connectors.ssh import ConnectorData
 
-from citadelle.connectors.posix import DATA_META, PosixConnector
+from citadelle.connectors.host import DATA_META
+from citadelle.connectors.posix import PosixConnector
 from citadelle.connectors.shell import Result, ShellRefused
 from citadelle.connectors.text import windows_lines
 

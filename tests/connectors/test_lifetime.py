@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,34 @@ def test_a_shell_that_was_killed_is_replaced_over_the_same_connection(hosts: Hos
     assert (right, output.stderr_lines[0]) == (False, CUT)
     assert host.run_shell_command("echo next")[1].stdout_lines == ["next"]
     assert linux_pc.log.count("Accepted publickey") == logins
+
+
+@pytest.mark.parametrize("kind", ["@linux", "@windows"])
+def test_what_could_not_be_sent_is_sent_over_a_new_line(
+    request: pytest.FixtureRequest, hosts: Hosts, linux_pc: Sshd, tmp_path: Path, kind: str
+) -> None:
+    """The other side of the line is gone, and nothing on this side has told so yet."""
+    host = (
+        request.getfixturevalue("windows_host")
+        if kind == "@windows"
+        else the(hosts({"@linux/pc": linux_pc.data}), "@linux/pc")
+    )
+    command = f"echo x >> {tmp_path}/mark" if kind == "@linux" else f"[IO.File]::AppendAllText('{tmp_path}/mark', 'x')"
+    assert host.run_shell_command(command)[0]
+    transport = host.connector.connection.channel().get_transport()
+    transport.sock.shutdown(socket.SHUT_WR)
+    assert host.run_shell_command(command)[0]
+    assert (tmp_path / "mark").read_text().split() == (["x", "x"] if kind == "@linux" else ["xx"])
+
+
+def test_a_script_that_was_cut_on_its_way_is_not_carried_out(windows_host: Host, tmp_path: Path) -> None:
+    powershell = windows_host.connector.shell()
+    script = f"[IO.File]::WriteAllText('{tmp_path}/mark', 'x') # "
+    whole = ps.request(script + "x" * (-len(script) % 3))
+    powershell._process.write(whole.removesuffix(b".\n") + b"\n")
+    assert powershell.run("'never'", 30).stdout == b""
+    assert not powershell.alive
+    assert not (tmp_path / "mark").exists()
 
 
 def test_both_hosts_of_a_pc_come_back_after_its_restart(hosts: Hosts, windows_pc: WindowsPC) -> None:

@@ -104,6 +104,26 @@ def test_a_port_where_nothing_listens_and_one_that_does_not_speak_ssh(sshd: Sshd
         greeting.result(timeout=5)
 
 
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [("", "aes256-gcm@openssh.com"), ("Ciphers aes128-ctr\nMACs hmac-sha2-256-etm@openssh.com", "aes128-ctr")],
+)
+def test_encryption_is_authenticated(tmp_path: Path, offered: str, taken: str) -> None:
+    server = Sshd(tmp_path / "sshd", offered).start()
+    transport = Connection(Target.from_data("pc", server.data)).channel().get_transport()
+    assert transport is not None
+    assert (transport.remote_cipher, transport.local_cipher) == (taken, taken)
+    server.stop()
+
+
+@pytest.mark.parametrize("offered", ["Ciphers aes256-cbc", "Ciphers aes256-ctr\nMACs hmac-sha1,hmac-sha2-256"])
+def test_an_old_way_of_encryption_is_refused(tmp_path: Path, offered: str) -> None:
+    server = Sshd(tmp_path / "sshd", offered).start()
+    assert refused(server).startswith(f"unreachable: 127.0.0.1 port {server.port}: ")
+    assert "no matching" in server.log
+    server.stop()
+
+
 def test_each_fault_fails_its_own_host_alone(checkout: Checkout, sshd: Sshd, tmp_path: Path) -> None:
     """One run of the real command over a right host and four wrong ones."""
     changed = Sshd(tmp_path / "changed").start()
