@@ -44,7 +44,7 @@ def seen(windows_pc: WindowsPC) -> Seen:
     before = set(windows_pc.sessions()), windows_pc.log.count("Accepted publickey"), len(windows_pc.journal())
     state = make_state({"@windows/pc": windows_pc.data, "@wsl/pc": windows_pc.data})
     engines, shells = set(), set()
-    for _ in range(3):
+    for _ in range(2):
         engines |= {*said(state, "@windows/pc", "$PID")}
         shells |= {*said(state, "@wsl/pc", "echo $PPID")}
         assert the(state, "@wsl/pc").put_file(__file__, str(windows_pc.folder / "copy"))
