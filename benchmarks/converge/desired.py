@@ -18,8 +18,8 @@ from citadelle.models.source import checked_models
 from citadelle.models.verify import STORE, expected_files
 from citadelle.operations.accounts import SHELL
 from citadelle.operations.docker import PACKAGES, STAGING
-from citadelle.operations.files import File, role_files
-from citadelle.operations.stack import HASHES, KEY, MAKE_KEY, RELEASES
+from citadelle.operations.files import File
+from citadelle.operations.stack import MAKE_KEY, RELEASES
 from citadelle.settings import RoleSettings
 from roles.docker.deploy import CONFIG, daemon_config
 from roles.docker.settings import DockerSettings
@@ -27,7 +27,7 @@ from roles.model_files.deploy import verifier_files
 from roles.model_files.settings import ModelFilesSettings
 from roles.service_user.deploy import UIDS
 from roles.service_user.settings import ServiceUserSettings
-from roles.stack.deploy import FILES, MODES, chat_model, images, stack_release
+from roles.stack.deploy import chat_model, host_files, images, stack_release
 from roles.stack.settings import StackSettings
 
 Settings = TypeVar("Settings", bound=RoleSettings)
@@ -52,7 +52,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             {"path": f"{STORE}/{path}", "src": str(models.models_store / path)}
             for path in expected_files(lock.checked([model.name for model in wanted]))
         ],
-        "stack_files": [_file(file, folder) for file in role_files(FILES, MODES)],
+        "stack_files": [_file(file, folder) for file in host_files()],
         "images": {
             "references": references,
             "archive": str(stack.stack_images_archive),
@@ -83,10 +83,7 @@ def _probes(references: list[str], release: str) -> dict[str, str]:
     return {
         "models_bound": f"{RUN} status",
         "images": inspect,
-        "operator_key": (
-            f'test -s {KEY} && test "$(stat -c %a:%U {KEY})" = 600:root'
-            f" && grep -qs \"$(tr -d '\\n' < {KEY} | sha256sum | cut -d' ' -f1)\" {HASHES}"
-        ),
+        "operator_key": f"{MAKE_KEY} --check",
         "release": f"cd {RELEASES}/{release} && sha256sum --check --quiet MANIFEST.sha256",
         "running": (
             f's=$({STACK} state) && echo "$s" | grep -qx "current {release}" && echo "$s" | grep -qx "files intact"'
@@ -103,7 +100,7 @@ def _repairs(release: str) -> dict[str, str]:
         "models_bound": "systemctl daemon-reload && systemctl restart citadelle-models.service",
         "images_before": f"install -d -m 700 {STAGING}",
         "images": f"docker load --quiet --input {staged} && rm -f {staged}",
-        "operator_key": f"set -- {KEY} {HASHES}\n{MAKE_KEY}",
+        "operator_key": MAKE_KEY,
         "release_before": f"rm -rf {place} && umask 022 && mkdir -p {place}",
         "release": f"cd {place} && tar --extract --no-same-owner --file release.tar && rm release.tar",
         "running": f"{STACK} up {release}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from citadelle.cli import doctor as doctor_checks
-from citadelle.cli import gateway
-from citadelle.cli.hosts import Serving, serving_hosts
+from citadelle.cli import gateway, keys
+from citadelle.cli.hosts import Serving
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
 from citadelle.facts.stack import StackState
 
 app = typer.Typer(
@@ -22,10 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask, show and judge the hosts of an inventory.",
 )
-
-HostOption = Annotated[str, typer.Option("--host", help="Name of a PC, or a pattern such as 'paris-*'; default: all.")]
-InventoryOption = Annotated[str, typer.Option("--inventory", help="Inventory folder or file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+app.add_typer(keys.app, name="keys")
 
 
 @app.command()
@@ -36,7 +33,7 @@ def ask(
     json: JsonOption = False,
 ) -> None:
     """Ask one question through the gateway of each host, over the host's own SSH connection."""
-    answers = [_answer(serving, question) for serving in _hosts(inventory, host)]
+    answers = [_answer(serving, question) for serving in chosen(inventory, host)]
     if json:
         typer.echo(json_module.dumps(answers, ensure_ascii=False))
     for answer in [] if json else answers:
@@ -56,7 +53,7 @@ def _answer(serving: Serving, question: str) -> dict:
 @app.command()
 def status(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
     """Show what runs on each host."""
-    rows = [_status(serving) for serving in _hosts(inventory, host)]
+    rows = [_status(serving) for serving in chosen(inventory, host)]
     if json:
         typer.echo(json_module.dumps(rows))
     else:
@@ -87,7 +84,7 @@ def doctor(host: HostOption = "*", inventory: InventoryOption = "inventory", jso
     """Judge the controller and each host; every finding has a stable id and a next step."""
     found = [
         *doctor_checks.controller(),
-        *(check for serving in _hosts(inventory, host) for check in doctor_checks.host(serving)),
+        *(check for serving in chosen(inventory, host) for check in doctor_checks.host(serving)),
     ]
     if json:
         typer.echo(json_module.dumps([check.as_dict() for check in found]))
@@ -95,17 +92,6 @@ def doctor(host: HostOption = "*", inventory: InventoryOption = "inventory", jso
         for check in found:
             typer.echo(check.line())
     raise typer.Exit(0 if all(check.ok for check in found) else 1)
-
-
-def _hosts(inventory: str, pattern: str) -> list[Serving]:
-    if not Path(inventory).exists():
-        raise SystemExit(f"inventory is absent: {inventory}\nhint: run in the checkout, or give --inventory")
-    found = serving_hosts(inventory, pattern)
-    if not found:
-        raise SystemExit(
-            f"no serving host in {inventory} matches: {pattern}\nhint: names are those of the groups wsl and linux"
-        )
-    return found
 
 
 def run() -> None:

@@ -10,36 +10,25 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
 from citadelle.facts.stack import STACK, GatewayKey, ReleaseThere, Stack
+from citadelle.keys import PROGRAM
 from citadelle.release import Release
 
 RELEASES = "/opt/citadelle/releases"
 CURRENT = "/opt/citadelle/current"
 KEY = "/etc/citadelle/operator.key"
-HASHES = "/etc/citadelle/gateway/keys.json"
+KEYS_FOLDER = "/etc/citadelle/gateway"
 
-# The key is made on the host and stays there: no argument, no log, no controller ever holds it. `hashes` is rewritten in place,
-# because a container sees the file that it was given, not one that was renamed over it.
-MAKE_KEY = """
-set -eu
-install -d -m 755 /etc/citadelle /etc/citadelle/gateway
-if ! test -s "$1"; then
-  (umask 077; printf 'ck_%s\\n' "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\\n')" > "$1.new")
-  mv -T "$1.new" "$1"
-fi
-chown root:root "$1"; chmod 600 "$1"
-digest=$(tr -d '\\n' < "$1" | sha256sum | cut -d' ' -f1)
-printf '{"keys": [{"id": "operator", "sha256": "%s"}]}\\n' "$digest" > "$2"
-chmod 644 "$2"
-"""
+# The key is made on the host and stays there: no argument, no log, no controller ever holds it.
+MAKE_KEY = f"python3 -I -B {PROGRAM} operator"
 
 
 @operation()
 def operator_key() -> Generator[PyinfraCommand, None, None]:
-    """Have an operator key on the host, readable by root only, and its digest where the gateway reads it."""
-    if host.get_fact(GatewayKey, key=KEY, hashes=HASHES):
+    """Have an operator key on the host, readable by root only, and its keyed hash where the gateway reads it."""
+    if host.get_fact(GatewayKey):
         host.noop("the operator's key is there")
         return
-    yield StringCommand("set --", QuoteString(KEY), QuoteString(HASHES), "\n", MAKE_KEY)
+    yield StringCommand(MAKE_KEY)
 
 
 @operation()

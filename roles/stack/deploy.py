@@ -6,6 +6,7 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy
 from pyinfra.operations import systemd
 
+from citadelle import keys
 from citadelle.models import manifest, verify
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.operations import docker, files
@@ -58,7 +59,7 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
-        "KEYS_FILE": operations.HASHES,
+        "KEYS_DIR": operations.KEYS_FOLDER,
         "CHAT_MODEL": model.short_name,
         "ENGINE_MODEL_BLOB": model.weights.blob,
         "ENGINE_CONTEXT": settings.stack_engine_context,
@@ -67,6 +68,11 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
     }
     extra = {"images.lock.env": write_env(images(settings)), "stack.env": write_env(values)}
     return release({"compose": ROOT / "compose", "policies": ROOT / "policies"}, extra)
+
+
+def host_files() -> list[files.File]:
+    """What runs on the host beside the containers: the stack's script and unit, and the program that keeps the keys."""
+    return [files.File(keys.PROGRAM, Path(keys.__file__).read_bytes(), mode="755"), *files.role_files(FILES, MODES)]
 
 
 @deploy("Stack")
@@ -80,12 +86,12 @@ def stack() -> None:
         references=list(images(settings).values()),
         archive=str(settings.stack_images_archive) if settings.stack_images_archive else None,
     )
-    operations.operator_key(name="Make the operator's key on the host")
     files.present(
-        name="Place the stack's script and unit",
-        files=files.role_files(FILES, MODES),
+        name="Place the stack's programs and unit",
+        files=host_files(),
         after="systemctl daemon-reload",
     )
+    operations.operator_key(name="Make the operator's key on the host")
     operations.release(name="Place the release of the stack", content=content)
     operations.running(name="Run the release, every service healthy", release_id=content.id)
     systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=True)

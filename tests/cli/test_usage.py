@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.conftest import ROOT
 
-COMMANDS = [["ask", "Bonjour ?"], ["status"], ["doctor"]]
+COMMANDS = [["ask", "Bonjour ?"], ["status"], ["doctor"], ["keys", "list"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])

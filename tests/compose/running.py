@@ -45,7 +45,7 @@ class Project:
         values |= {
             "GATEWAY_PORT": str(self.port),
             "MODELS_DIR": str(self.models),
-            "KEYS_FILE": str(self.folder / "keys.json"),
+            "KEYS_DIR": str(self.folder / "keys"),
         }
         self.variables = values
         (self.folder / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))

@@ -16,7 +16,7 @@ EXCLUDED = {
         "engine",
         "'/run/citadelle/models'",
     ): "the verified models, bound there read-only: the verification gate itself",
-    ("CL-0013", "gateway", "'/etc/citadelle/gateway/keys.json'"): "one file of hashes, read-only: holds no secret",
+    ("CL-0013", "gateway", "'/etc/citadelle/gateway'"): "keyed hashes and their pepper, read-only: holds no key",
 }
 
 

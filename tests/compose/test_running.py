@@ -1,6 +1,5 @@
 """The stack for real: it answers, and each container is what the policy says, read by `docker inspect` and from inside."""
 
-import hashlib
 import json
 import os
 import secrets
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.conftest import write_keys
+
 from .running import KEY, MODELS, Project, docker, engine_of_images, free_port
 
 pytestmark = pytest.mark.docker
@@ -20,8 +21,8 @@ CANARY = f"canary{secrets.token_hex(8)}"
 
 def prepared(folder: Path, **changes: object) -> Project:
     """A project with a key file."""
-    digest = hashlib.sha256(KEY.encode()).hexdigest()
-    (folder / "keys.json").write_text(json.dumps({"keys": [{"id": "operator", "sha256": digest}]}))
+    (folder / "keys").mkdir()
+    write_keys(folder / "keys/keys.json", KEY)
     return Project(folder, engine_of_images(), **{"models": MODELS} | changes)  # type: ignore[arg-type]
 
 

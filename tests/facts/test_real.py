@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -13,10 +11,8 @@ from pyinfra.api import StringCommand
 
 from citadelle.facts.base import Fact
 from citadelle.facts.files import FileState, FileStates
-from citadelle.facts.stack import GatewayKey, ReleaseThere
+from citadelle.facts.stack import ReleaseThere
 from citadelle.release import Release
-
-KEY = b"ck_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG\n"
 
 
 def read(fact: Fact, **arguments: object) -> object:
@@ -56,20 +52,3 @@ def test_a_release_is_there_when_every_file_is(tmp_path: Path, damage, intact: b
     damage(folder)
     assert read(ReleaseThere(), folder=str(folder)) is intact
     assert read(ReleaseThere(), folder=str(tmp_path / "absent")) is False
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the key belongs to root")
-@pytest.mark.parametrize(
-    ("mode", "written", "right"),
-    [(0o600, KEY, True), (0o644, KEY, False), (0o600, b"", False), (0o600, b"ck_another\n", False)],
-    ids=["right", "readable by all", "empty", "another key"],
-)
-def test_the_operators_key_is_judged_without_being_shown(
-    tmp_path: Path, mode: int, written: bytes, right: bool
-) -> None:
-    key, hashes = tmp_path / "operator.key", tmp_path / "keys.json"
-    key.write_bytes(written)
-    key.chmod(mode)
-    digest = hashlib.sha256(KEY.strip()).hexdigest()
-    hashes.write_text(json.dumps({"keys": [{"id": "operator", "sha256": digest}]}))
-    assert read(GatewayKey(), key=str(key), hashes=str(hashes)) is right

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import hmac
 import json
 import shutil
 import socket
@@ -23,6 +24,7 @@ from .double import EngineDouble, running
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 KEY = "ck_" + "k" * 43
+PEPPER = "5e" * 32
 MODEL = "smollm2:135m-instruct"
 CHAT = "/v1/chat/completions"
 
@@ -52,10 +54,16 @@ class Stack:
             return response.status, response.headers, json.loads(text) if is_json else text
 
 
-def write_keys(path: Path, *keys: str) -> None:
-    """Write a key file for these keys."""
-    entries = [{"id": f"user{i}", "sha256": hashlib.sha256(key.encode()).hexdigest()} for i, key in enumerate(keys)]
+def write_keys(path: Path, *keys: str, **scope: Any) -> None:
+    """Write a key file for these keys, all of the same scope, and its pepper."""
+    path.with_name("pepper").write_text(PEPPER)
+    entries = [{"id": f"user{i}", "hmac": digest(key)} | scope for i, key in enumerate(keys)]
     path.write_text(json.dumps({"keys": entries}))
+
+
+def digest(key: str) -> str:
+    """What the key file holds of a key."""
+    return hmac.digest(bytes.fromhex(PEPPER), key.encode(), hashlib.sha256).hex()
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,16 @@
 """The application: raw ASGI. Decides on the raw path and method only, after the key, and refuses by default."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
 
 from gateway import chat, wire
 from gateway.engine import FAILURES, Engine, engine_failed
 from gateway.errors import Refusal
-from gateway.keys import KeyRing
+from gateway.keys import Key, KeyRing, RouteName
 from gateway.log import event
 from gateway.passages import Passages
 from gateway.settings import Settings, load_policy
@@ -25,7 +26,7 @@ class Exchange:
     receive: wire.Receive
     send: wire.Send
     route: str = "none"
-    key: str | None = None
+    key: Key | None = None
     status: int = 0
     code: str | None = None
     stream: bool = False
@@ -40,6 +41,9 @@ class Exchange:
         await self.send(message)
 
 
+Handler = Callable[[Exchange, Key], Awaitable[None]]
+
+
 class Gateway:
     """The ASGI application. `settings` and the policy files are read once, the key file whenever it changes."""
 
@@ -49,7 +53,10 @@ class Gateway:
         self._keys = KeyRing(settings.keys_file)
         self._in_flight = 0
         self._started = int(time.time())
-        self._routes = {"POST /v1/chat/completions": self._chat, "GET /v1/models": self._models}
+        self._routes: dict[str, tuple[Handler, RouteName]] = {
+            "POST /v1/chat/completions": (self._chat, "chat"),
+            "GET /v1/models": (self._models, "models"),
+        }
 
     async def __call__(self, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
         if scope["type"] == "lifespan":
@@ -76,8 +83,8 @@ class Gateway:
         await self._answered(exchange, route)
         event(
             "request",
-            key=exchange.key, route=exchange.route, status=exchange.status, code=exchange.code, stream=exchange.stream,
-            bytes_in=exchange.bytes_in, bytes_out=exchange.bytes_out, ms=round((time.monotonic() - began) * 1000),
+            key=exchange.key.id if exchange.key else None, route=exchange.route, status=exchange.status, code=exchange.code,
+            stream=exchange.stream, bytes_in=exchange.bytes_in, bytes_out=exchange.bytes_out, ms=round((time.monotonic() - began) * 1000),
         )  # fmt: skip
 
     async def _answered(self, exchange: Exchange, route: str) -> None:
@@ -101,14 +108,15 @@ class Gateway:
             await exchange.sending({"type": "http.response.body", "body": body})
 
     async def _authorised(self, exchange: Exchange, route: str) -> None:
-        exchange.key = self._keys.holder(wire.header(exchange.scope, b"authorization"))
-        if exchange.key is None:
-            raise Refusal(401, "invalid_key", "A valid key is required: Authorization: Bearer KEY.")
-        handler = self._routes.get(route) if route in self._policy.routes else None
-        if handler is None:
+        exchange.key = key = self._keys.find(exchange.scope["headers"])
+        key.check(datetime.now(UTC))
+        handler, name = self._routes.get(route, (None, None)) if route in self._policy.routes else (None, None)
+        if handler is None or name is None:
             raise Refusal(404, "unknown_route", "There is nothing here.")
         exchange.route = route
-        await handler(exchange)
+        if not key.may(name):
+            raise Refusal(403, "route_not_allowed", "This key is not good for this kind of request.")
+        await handler(exchange, key)
 
     async def _healthz(self, exchange: Exchange) -> None:
         """Ready: a key is in force, and the engine answers and has the model."""
@@ -116,22 +124,23 @@ class Gateway:
         state = b'{"status":"ready"}' if ready else b'{"status":"not_ready"}'
         await wire.answer(exchange.send, 200 if ready else 503, state)
 
-    async def _models(self, exchange: Exchange) -> None:
-        model = {"id": self._settings.chat_model, "object": "model", "created": self._started, "owned_by": "citadelle"}
-        await wire.answer(exchange.sending, 200, orjson.dumps({"object": "list", "data": [model]}))
+    async def _models(self, exchange: Exchange, key: Key) -> None:
+        names = [self._settings.chat_model] if key.may_use(self._settings.chat_model) else []
+        models = [{"id": name, "object": "model", "created": self._started, "owned_by": "citadelle"} for name in names]
+        await wire.answer(exchange.sending, 200, orjson.dumps({"object": "list", "data": models}))
 
-    async def _chat(self, exchange: Exchange) -> None:
+    async def _chat(self, exchange: Exchange, key: Key) -> None:
         if self._in_flight >= self._policy.limits.in_flight:
             raise Refusal(429, "busy", "Too many questions at once.", retry_after=2)
         self._in_flight += 1
         try:
-            request = await self._request(exchange)
+            request = await self._request(exchange, key)
             exchange.stream = request.stream
             await wire.unless_gone(exchange.receive, self._relay(exchange, request))
         finally:
             self._in_flight -= 1
 
-    async def _request(self, exchange: Exchange) -> chat.Chat:
+    async def _request(self, exchange: Exchange, key: Key) -> chat.Chat:
         kind = (wire.header(exchange.scope, b"content-type") or b"").split(b";")[0].strip().lower()
         encoded = any(name == b"content-encoding" for name, _ in exchange.scope["headers"])
         if kind != wire.JSON or encoded:
@@ -139,7 +148,8 @@ class Gateway:
         limits = self._policy.limits
         body = await wire.read_body(exchange.scope, exchange.receive, limits.body_bytes, limits.body_seconds)
         exchange.bytes_in = len(body)
-        return chat.parse(body, self._settings.chat_model, self._policy)
+        model = self._settings.chat_model
+        return chat.parse(body, model if key.may_use(model) else None, self._policy)
 
     async def _relay(self, exchange: Exchange, request: chat.Chat) -> None:
         fenced = await self._passages.fenced(request.question)

@@ -36,8 +36,8 @@ class Chat:
         return orjson.dumps({"model": model, "messages": messages, "stream": self.stream, **self.options})
 
 
-def parse(body: bytes, model: str, policy: Policy) -> Chat:
-    """Check a request body against the policy. Raise Refusal (400, 404)."""
+def parse(body: bytes, model: str | None, policy: Policy) -> Chat:
+    """Check a request body against the policy; `model` is the one that may be asked for. Raise Refusal (400, 404)."""
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -45,7 +45,7 @@ def parse(body: bytes, model: str, policy: Policy) -> Chat:
     if not isinstance(request, dict):
         raise bad_request("invalid_json", "The request body is not a JSON object.")
     _known_fields(request, policy)
-    if request.get("model") != model:
+    if model is None or request.get("model") != model:
         raise Refusal(404, "model_not_found", "This model is not served here: see GET /v1/models.", param="model")
     stream = _boolean(request, "stream")
     return Chat(_turns(request.get("messages"), policy), _options(request, policy, stream), stream)

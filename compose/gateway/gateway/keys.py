@@ -1,66 +1,121 @@
-"""Who may ask: a file of key hashes, read again whenever it changes."""
+"""Who may ask: a file of keyed hashes, read again whenever it changes."""
 
+import base64
+import binascii
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import orjson
-from pydantic import StringConstraints
+from pydantic import AwareDatetime, StringConstraints
 
+from gateway.errors import Refusal
 from gateway.log import event
-from gateway.settings import Strict
+from gateway.settings import Name, Rates, Strict
+from gateway.wire import Headers
 
-_SCHEME = b"bearer "
+PEPPER = "pepper"  # beside the key file: 64 hex digits, the key of the hashes
+RouteName = Literal["chat", "embeddings", "models"]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class Key(Strict):
-    """`id` names the holder in the log; `sha256` is the hex hash of the key's ASCII bytes."""
+    """`id` names the holder in log and audit; `hmac` is the hex HMAC-SHA256 of the key's bytes. None means: as the policy says, for all."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    id: Label
+    hmac: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    created: AwareDatetime | None = None
+    expires: AwareDatetime | None = None
+    revoked: AwareDatetime | None = None
+    models: frozenset[Name] | None = None
+    routes: frozenset[RouteName] | None = None
+    groups: tuple[Label, ...] = ()
+    limits: Rates = Rates()
+
+    def check(self, now: datetime) -> None:
+        """Raise Refusal (401) for a key that is no longer in force."""
+        if self.revoked:
+            raise Refusal(401, "key_revoked", "This key was revoked.")
+        if self.expires and now >= self.expires:
+            raise Refusal(401, "key_expired", "This key has expired.")
+
+    def may(self, route: RouteName) -> bool:
+        """Whether the key is good for this kind of request."""
+        return self.routes is None or route in self.routes
+
+    def may_use(self, model: str) -> bool:
+        """Whether the key is good for this model."""
+        return self.models is None or model in self.models
 
 
 class KeyFile(Strict):
-    """The key file: `{"keys": [{"id", "sha256"}]}`."""
+    """The key file: `{"keys": [Key]}`."""
 
     keys: tuple[Key, ...]
 
 
 class KeyRing:
-    """The keys in force. A file that cannot be read or checked means that no key is: the door fails closed."""
+    """The keys of the file. One that cannot be read or checked, or has no pepper, means no key at all: the door fails closed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._pepper_path = path, path.with_name(PEPPER)
         self._stamp: object = None
-        self._keys: tuple[tuple[str, bytes], ...] = ()
+        self._keys: dict[bytes, Key] = {}
+        self._pepper = b""
 
     def __len__(self) -> int:
+        """Number of keys in force."""
         self._refresh()
-        return len(self._keys)
+        now = datetime.now(UTC)
+        return sum(not key.revoked and (key.expires is None or now < key.expires) for key in self._keys.values())
 
-    def holder(self, authorization: bytes | None) -> str | None:
-        """The id behind an Authorization header, or None. Compares with every key, in constant time."""
+    def find(self, headers: Headers) -> Key:
+        """The key that a request brings, in force or not. Raise Refusal (401) for none, an unknown one, or several."""
         self._refresh()
-        token = _token(authorization or b"")
-        if not token:
-            return None
-        offered = hashlib.sha256(token).digest()
-        matches = [name for name, digest in self._keys if hmac.compare_digest(digest, offered)]
-        return matches[0] if matches else None
+        offered = credential(headers)
+        # The table is asked by a keyed hash: how long that takes tells nothing about any key.
+        found = self._keys.get(hmac.digest(self._pepper, offered, hashlib.sha256)) if offered else None
+        if found is None:
+            raise Refusal(401, "invalid_key", "A valid key is required: Authorization: Bearer KEY, or x-api-key: KEY.")
+        return found
 
     def _refresh(self) -> None:
-        stamp = _stamp(self._path)
+        stamp = _stamp(self._path), _stamp(self._pepper_path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
         try:
+            self._pepper = bytes.fromhex(self._pepper_path.read_text("ascii").strip())
             self._keys = _load(self._path)
         except (OSError, ValueError) as error:
-            self._keys = ()
+            self._keys = {}
             event("keys_refused", error=type(error).__name__)
         else:
             event("keys_loaded", count=len(self._keys))
+
+
+def credential(headers: Headers) -> bytes | None:
+    """The one key of a request: Bearer, Basic (its password, whatever the user), or x-api-key. None for none, or more than one."""
+    found = [_token(name, value) for name, value in headers if name in (b"authorization", b"x-api-key")]
+    return found[0] if len(found) == 1 else None
+
+
+def _token(name: bytes, value: bytes) -> bytes | None:
+    scheme, _, token = (b"bearer", b"", value) if name == b"x-api-key" else value.partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return token.strip(b" ") or None
+        case b"basic":
+            return _password(token.strip(b" "))
+    return None
+
+
+def _password(encoded: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(encoded, validate=True).partition(b":")[2] or None
+    except binascii.Error:
+        return None
 
 
 def _stamp(path: Path) -> object:
@@ -71,13 +126,10 @@ def _stamp(path: Path) -> object:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _load(path: Path) -> tuple[tuple[str, bytes], ...]:
-    keys = KeyFile.model_validate(orjson.loads(path.read_bytes())).keys
+def _load(path: Path) -> dict[bytes, Key]:
+    keys = KeyFile.model_validate_json(path.read_bytes()).keys
     if len({key.id for key in keys}) != len(keys):
         raise ValueError("an id occurs twice")
-    return tuple((key.id, bytes.fromhex(key.sha256)) for key in keys)
-
-
-def _token(authorization: bytes) -> bytes:
-    scheme, token = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :]
-    return token.strip(b" ") if scheme.lower() == _SCHEME else b""
+    if len({key.hmac for key in keys}) != len(keys):
+        raise ValueError("a key occurs twice")
+    return {bytes.fromhex(key.hmac): key for key in keys}

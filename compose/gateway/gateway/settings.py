@@ -28,7 +28,7 @@ class Settings(Strict):
     chat_model: Name
     rag_socket: Path | None = None
     policy_file: Path = Path("/etc/gateway/gateway.yaml")
-    keys_file: Path = Path("/etc/gateway/keys.json")
+    keys_file: Path = Path("/etc/gateway/keys/keys.json")
     host: str = "0.0.0.0"  # noqa: S104  inside the container; the published address is decided by Compose
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
 
@@ -50,6 +50,18 @@ class Limits(Strict):
     connect_seconds: PositiveInt
     idle_seconds: PositiveInt
     answer_bytes: PositiveInt
+
+
+class Rates(Strict):
+    """How much a key may use; None for no limit of its own. A minute slides, a day is UTC's; tokens are counted by the engine."""
+
+    requests_minute: PositiveInt | None = None
+    requests_day: PositiveInt | None = None
+    tokens_in_minute: PositiveInt | None = None
+    tokens_in_day: PositiveInt | None = None
+    tokens_out_minute: PositiveInt | None = None
+    tokens_out_day: PositiveInt | None = None
+    concurrency: PositiveInt | None = None
 
 
 class Roles(Strict):
