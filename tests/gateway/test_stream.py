@@ -209,7 +209,7 @@ def test_nothing_of_the_clients_headers_reaches_the_engine(run: Run) -> None:
     async def scenario(stack: Stack) -> None:
         body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]})
         headers = {
-            "X-Api-Key": "k",
+            "Api-Key": "k",
             "Cookie": "a=b",
             "X-Forwarded-For": "1.2.3.4",
             "Origin": "http://x",
