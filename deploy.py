@@ -3,7 +3,7 @@
 from pyinfra import host
 
 from citadelle.operations.twin import windows_side
-from citadelle.settings import refuse_unknown_keys
+from citadelle.settings import refuse_bad_data
 from roles.docker.deploy import docker
 from roles.model_files.deploy import model_files
 from roles.platform.deploy import platform
@@ -11,7 +11,7 @@ from roles.service_user.deploy import service_user
 from roles.stack.deploy import stack
 from roles.wsl.deploy import wsl
 
-refuse_unknown_keys(host)
+refuse_bad_data(host)  # all of it at once, before the first role
 
 if "windows" in host.groups:
     platform()  # first: on a PC that cannot become a host, nothing is changed

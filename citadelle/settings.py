@@ -93,21 +93,27 @@ def _subclasses(cls: type[RoleSettings]) -> Iterable[type[RoleSettings]]:
         yield from _subclasses(child)
 
 
-def refuse_unknown_keys(host: Host) -> None:
-    """Raise `DeployError` for inventory keys that nothing reads, with the nearest known key as a hint.
+def refuse_bad_data(host: Host) -> None:
+    """Raise `DeployError` with all that is wrong in a host's data: keys that nothing reads, and values that break a role's rules."""
+    given = host.data.dict().keys()
+    problems = list(_unknown_keys(host))
+    for cls in _subclasses(RoleSettings):
+        try:
+            if given & cls.model_fields.keys():
+                cls.from_host(host)
+        except DeployError as error:
+            problems.append(str(error))
+    if problems:
+        raise DeployError("\n".join(problems))
 
-    Keys that start with `_` are pyinfra's own global arguments and pass, and so do those of the host's own connector.
-    """
+
+def _unknown_keys(host: Host) -> Iterable[str]:
+    """Two lines for each. Keys that start with `_` are pyinfra's own global arguments; the host's own connector has keys too."""
     known = known_keys() | set(host.connector_cls.data_meta)
-    unknown = [key for key in host.data.dict() if key not in known and not key.startswith("_")]
-    if not unknown:
-        return
-    lines = []
-    for key in sorted(unknown):
+    for key in sorted(key for key in host.data.dict() if key not in known and not key.startswith("_")):
         near = get_close_matches(key, known, n=1)
-        lines.append(f"{host.name}: unknown inventory key: {key}")
-        lines.append(f"hint: did you mean {near[0]}?" if near else "hint: all keys are listed in docs/settings.md")
-    raise DeployError("\n".join(lines))
+        yield f"{host.name}: unknown inventory key: {key}"
+        yield f"hint: did you mean {near[0]}?" if near else "hint: all keys are listed in docs/settings.md"
 
 
 def describe(cls: type[RoleSettings]) -> list[tuple[str, str, str, str]]:

@@ -14,7 +14,7 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.ssh import SSHConnector
 
 from citadelle.connectors.wsl import WSLConnector
-from citadelle.settings import DeployError, RoleSettings, describe, known_keys, refuse_unknown_keys
+from citadelle.settings import DeployError, RoleSettings, describe, known_keys, refuse_bad_data
 from docs.generate import role_settings
 from roles.model_files.settings import ModelFilesSettings
 from roles.stack.settings import StackSettings
@@ -85,7 +85,7 @@ def test_a_required_key_is_asked_for() -> None:
 
 def test_unknown_key_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(DeployError) as caught:
-        refuse_unknown_keys(host(stack_prot=9000, ssh_hostnam="x", nonsense_without_neighbour=1))
+        refuse_bad_data(host(stack_prot=9000, ssh_hostnam="x", nonsense_without_neighbour=1))
     assert str(caught.value).splitlines() == [
         *(
             "@linux/srv1: unknown inventory key: nonsense_without_neighbour",
@@ -96,14 +96,26 @@ def test_unknown_key_is_refused_with_the_nearest_known_one() -> None:
     ]
 
 
+def test_all_that_is_wrong_with_a_host_is_told_together() -> None:
+    with pytest.raises(DeployError) as caught:
+        refuse_bad_data(host(stack_prot=9000, stack_engine="vllm", docker_source="snap"))
+    lines = str(caught.value).splitlines()
+    assert sorted(line.split(": ")[1] for line in lines[::2]) == [
+        "setting docker_source",
+        "setting stack_engine",
+        "unknown inventory key",
+    ]
+    assert all(line.startswith("hint: ") for line in lines[1::2])
+
+
 def test_keys_of_roles_connectors_and_pyinfra_pass() -> None:
-    refuse_unknown_keys(host(stack_port=1, wsl_distro="x", ssh_user="y", _sudo=True, docker_source="docker"))
+    refuse_bad_data(host(stack_port=9000, wsl_distro="x", ssh_user="y", _sudo=True, docker_source="docker"))
 
 
 def test_keys_of_the_hosts_own_connector_pass() -> None:
-    refuse_unknown_keys(host(FakeConnector, fake_delay=0))
+    refuse_bad_data(host(FakeConnector, fake_delay=0))
     with pytest.raises(DeployError, match="unknown inventory key: fake_delay"):
-        refuse_unknown_keys(host(fake_delay=0))
+        refuse_bad_data(host(fake_delay=0))
 
 
 def test_every_role_has_settings_and_every_key_belongs_to_one_role() -> None:
