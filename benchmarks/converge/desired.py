@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from citadelle.facts.models import RUN
 from citadelle.facts.stack import STACK
+from citadelle.models.lock import ModelsLock
 from citadelle.models.source import checked_models
 from citadelle.models.verify import STORE, expected_files
 from citadelle.operations.accounts import SHELL
@@ -37,7 +38,8 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Everything the other tools need for a host with inventory data `data`; files they upload are written below `folder`."""
     engine, users = _read(DockerSettings, data), _read(ServiceUserSettings, data)
     models, stack = _read(ModelFilesSettings, data), _read(StackSettings, data)
-    lock, wanted = checked_models("controller", models.models_store, models.models_lock, models.models)
+    lock = ModelsLock.read(models.models_lock)
+    wanted = checked_models("controller", models.models_store, lock, models.models)
     release, references = stack_release(stack, chat_model(stack, models)), list(images(stack).values())
     config = json.dumps(daemon_config(engine), indent=2).encode() + b"\n"
     (folder / "release.tar").write_bytes(release.archive())

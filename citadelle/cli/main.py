@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from citadelle.cli import doctor as doctor_checks
-from citadelle.cli import gateway, keys
+from citadelle.cli import gateway, keys, models
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
 from citadelle.facts.stack import StackState
@@ -20,9 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Ask, show and judge the hosts of an inventory.",
+    help="Ask, show and judge the hosts of an inventory; lock, sign, fetch and verify their models.",
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
 
 
 @app.command()

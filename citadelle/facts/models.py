@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from citadelle.facts.base import Fact
-from citadelle.models.verify import PROGRAM, Finding
+from citadelle.models.verify import FLOOR, PROGRAM, Finding
 
 STATE = "/var/lib/citadelle"
 PLACED = f"{STATE}/models.placed"
@@ -51,6 +51,21 @@ class ModelStore(Fact[StoreState]):
             free=free[0] if free else None,
             placed=frozenset(lines[1:]),
         )
+
+
+class LockFloor(Fact[int]):
+    """Serial of the newest lock that the host has served, 0 before the first; -1 where the note of it makes no sense."""
+
+    default = int
+
+    def command(self) -> str:
+        return f"if test -e {FLOOR}; then cat {FLOOR} && echo .; fi"  # the dot: an empty note is no absent one
+
+    def parse(self, output: list[str]) -> int:
+        lines = [line.strip() for line in output if line.strip()]
+        if not lines:
+            return 0
+        return int(lines[0]) if len(lines) == 2 and lines[0].isdecimal() else -1
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,12 @@ class ModelsLock(_Part):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a lock file; raises `verify.Refused` where it is not canonical or not a lock."""
-        raw = path.read_bytes()
+        """`parse` for a file; whether it was approved is asked in `approval.py`."""
+        return cls.parse(path.read_bytes())
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """The lock that `raw` is; raises `verify.Refused` or `ValidationError` where it is not canonical or not a lock."""
         verify.read_lock(raw)
         lock = cls.model_validate_json(raw)
         if lock.canonical() != raw:

@@ -9,6 +9,7 @@ Exit status: 0 the store is the lock, 1 it is not, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import calendar
 import concurrent.futures
 import errno
 import hashlib
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 STORE, LOCK, SELECTION = "/var/lib/citadelle/models", "/etc/citadelle/models.lock.json", "/etc/citadelle/models.select"
 TARGET, VERDICT = "/run/citadelle/models", "/run/citadelle/models.json"
+FLOOR = "/var/lib/citadelle/models.serial"  # the highest serial of a lock that this host has served
 PROGRAM = "/usr/local/lib/citadelle/verify.py"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
@@ -67,6 +69,13 @@ class Model(NamedTuple):
     def path(self) -> str:
         """Where the store keeps the manifest, relative to the store."""
         return "manifests/" + "/".join(NAME.fullmatch(self.name).groups())  # type: ignore[union-attr]  # read_lock checked it
+
+
+class Terms(NamedTuple):
+    """Which release of the lock it is (`serial` grows), and when it ends (seconds since 1970, UTC; None: never)."""
+
+    serial: int
+    expires: int | None
 
 
 class Finding(NamedTuple):
@@ -185,15 +194,44 @@ def read_manifest(raw: bytes) -> tuple[Entry, tuple[Entry, ...]]:
 
 def read_lock(raw: bytes) -> tuple[Model, ...]:
     """Models of a lock file (canonical JSON with one newline at its end); Refused on anything unknown in it."""
-    format_, _, _, listed = _keys(
-        strict_json(raw[:-1] if raw.endswith(b"\n") else b""), "format", "serial", "expires", "models"
-    )
-    if type(format_) is not int or format_ != 1:
-        raise Refused(f"unknown format of the lock: {format_!r}")
+    _, listed = _read_lock(raw)
     models = tuple(_locked_model(value) for value in _list(listed))
     if len({model.name.casefold() for model in models}) != len(models):
         raise Refused("one name twice in the lock (case folded)")
     return models
+
+
+def read_terms(raw: bytes) -> Terms:
+    """Serial and end of a lock file; Refused as by `read_lock`."""
+    return _read_lock(raw)[0]
+
+
+def _read_lock(raw: bytes) -> tuple[Terms, Any]:
+    format_, serial, expires, listed = _keys(
+        strict_json(raw[:-1] if raw.endswith(b"\n") else b""), "format", "serial", "expires", "models"
+    )
+    if type(format_) is not int or format_ != 1:
+        raise Refused(f"unknown format of the lock: {format_!r}")
+    if type(serial) is not int or serial < 1:
+        raise Refused(f"not a serial number: {serial!r}")
+    return Terms(serial, None if expires is None else _time(expires)), listed
+
+
+def _time(text: Any) -> int:
+    if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
+        raise Refused(f"not a time as 2027-12-31T00:00:00Z: {text!r}")
+    try:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError as error:
+        raise Refused(f"not a time: {error}") from None
+
+
+def check_terms(terms: Terms, floor: int, now: float) -> None:
+    """Refused for a lock older than the one served here before (`floor` is its serial, 0 for none), and after its end."""
+    if terms.serial < floor:
+        raise Refused(f"older than the lock served here before: serial {terms.serial} after {floor}")
+    if terms.expires is not None and now >= terms.expires:
+        raise Refused(f"expired at {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(terms.expires))}")
 
 
 def _locked_model(value: Any) -> Model:
@@ -449,6 +487,24 @@ def _selected(path: str) -> list[str] | None:
         return None
 
 
+def read_floor(path: str) -> int:
+    """The serial in the file `path`, 0 without it; Refused for anything else, so that damage never lets an old lock in."""
+    try:
+        text = _read(path).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return 0
+    if not text.isdigit() or len(text) > 18:
+        raise Refused(f"not a serial number: {path}: {text[:40]!r}")
+    return int(text)
+
+
+def _raise_floor(options: argparse.Namespace) -> None:
+    """Note the serial of the lock that is served now; OSError, Refused."""
+    serial = read_terms(_read(options.lock)).serial
+    if serial > read_floor(options.floor):
+        _replace(options.floor, f"{serial}\n")
+
+
 def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
     """Verify by paths; returns the open store (-1 where there is none to open) and the report."""
     root, digest = -1, ""
@@ -456,6 +512,7 @@ def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
         raw = _read(options.lock)
         digest = "sha256:" + hashlib.sha256(raw).hexdigest()
         models = select(read_lock(raw), _selected(options.select))
+        check_terms(read_terms(raw), read_floor(options.floor), time.time())
         root = os.open(options.store, OPEN | os.O_DIRECTORY)
         return root, verify(root, models, options.owners, lock=digest)
     except (Refused, UnicodeDecodeError) as error:
@@ -472,10 +529,12 @@ def _boot() -> str:
     return _read("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
-def _write_verdict(path: str, verdict: dict[str, Any]) -> None:
+def _replace(path: str, text: str) -> None:
     fresh = f"{path}.{os.getpid()}"
     with open(fresh, "w", encoding="utf-8") as file:
-        file.write(json.dumps(verdict, sort_keys=True) + "\n")
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(fresh, path)
 
 
@@ -485,20 +544,22 @@ def _bind(options: argparse.Namespace) -> dict[str, Any]:
     try:
         root, report = _verify_paths(options)
         if not report.findings:
-            served = _try_bind(root, options.target, report)
+            served = _try_bind(root, options, report)
     finally:
         if not served:  # whatever went wrong, also an error in this very program
             release(options.target)
     verdict = {**report.as_dict(), "boot": _boot(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    _write_verdict(options.verdict, {**verdict, "fingerprint": fingerprint(root) if root >= 0 else ""})
+    verdict_there = {**verdict, "fingerprint": fingerprint(root) if root >= 0 else ""}
+    _replace(options.verdict, json.dumps(verdict_there, sort_keys=True) + "\n")
     return verdict
 
 
-def _try_bind(root: int, target: str, report: Report) -> bool:
+def _try_bind(root: int, options: argparse.Namespace, report: Report) -> bool:
     try:
-        bind(root, target)
-    except (OSError, subprocess.CalledProcessError) as error:
-        report.findings.append(Finding("unreadable", target, str(error)))
+        _raise_floor(options)  # first: what was served once is never forgotten
+        bind(root, options.target)
+    except (OSError, Refused, subprocess.CalledProcessError) as error:
+        report.findings.append(Finding("unreadable", options.target, str(error)))
     return not report.findings
 
 
@@ -535,6 +596,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("action", choices=actions)
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
     defaults = {"store": STORE, "lock": LOCK, "select": SELECTION, "target": TARGET, "verdict": VERDICT}
+    defaults["floor"] = FLOOR
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", default=default, metavar="PATH", help="default: %(default)s")
     parser.add_argument("--owner", type=int, action="append", dest="owners", metavar="UID", help="default: 0")

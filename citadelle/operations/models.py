@@ -10,14 +10,32 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
-from citadelle.facts.models import PLACED, RUN, STATE, UNIT, ModelsServed, ModelStore, StoreState
+from citadelle.facts.models import PLACED, RUN, STATE, UNIT, LockFloor, ModelsServed, ModelStore, StoreState
 from citadelle.models.lock import LockedModel, ModelsLock
-from citadelle.models.verify import STORE, Expected, Finding, expected_files
+from citadelle.models.verify import FLOOR, STORE, Expected, Finding, expected_files
 from citadelle.operations.refusal import refusal
 
 STAGING = f"{STATE}/models.staging"
 SPARE = 64 << 20  # bytes that stay free after an upload: a full disk stops the host's logs first
 Commands = Generator[PyinfraCommand, None, None]
+
+
+@operation()
+def newest(lock: ModelsLock) -> Commands:
+    """Stop a host that has served a newer lock before: what an approval took back must not return with an old checkout.
+
+    + lock: the lock that is about to be placed.
+    """
+    floor = host.get_fact(LockFloor)
+    if floor < 0:
+        yield refusal(
+            f"the note of the newest lock makes no sense: {FLOOR}", f"find out why; citadelle doctor; cat {FLOOR}"
+        )
+    elif lock.serial < floor:
+        what = f"the lock of the models is older than the one served here before: serial {lock.serial} after {floor}"
+        yield refusal(what, "git pull; to go back on purpose, sign the old content again under a higher serial")
+    else:
+        host.noop(f"the lock is not older: serial {lock.serial}")
 
 
 @operation()

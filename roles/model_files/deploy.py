@@ -6,12 +6,15 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy
 
 from citadelle.models import verify
+from citadelle.models.approval import approved_lock
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.models.source import checked_models
 from citadelle.operations import files, models
 from roles.model_files.settings import ModelFilesSettings
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
+WAIVERS = ROOT / "policies/waivers.yaml"
 
 
 def verifier_files(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.File]:
@@ -27,10 +30,12 @@ def verifier_files(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.Fi
 
 @deploy("Model files")
 def model_files() -> None:
-    """The controller's files are judged first: nothing on a host changes for a store that is not its lock."""
+    """Lock and files are judged on the controller first: nothing on a host changes for a lock that nobody approved, or a wrong file."""
     settings = ModelFilesSettings.from_host(host)
     store = settings.models_store
-    lock, wanted = checked_models(host.name, store, settings.models_lock, settings.models)
+    lock = approved_lock(host.name, settings.models_lock, settings.models_keys, WAIVERS)
+    wanted = checked_models(host.name, store, lock, settings.models)
+    models.newest(name="Go on only with a lock that is not older than the last one", lock=lock)
     files.present(
         name="Place the model verifier, its unit and the lock",
         files=verifier_files(lock, wanted),

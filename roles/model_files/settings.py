@@ -18,6 +18,10 @@ class ModelFilesSettings(RoleSettings):
         Path("policies/models.lock.json"),
         description="The lock that names each allowed model file (path on the controller).",
     )
+    models_keys: Path = Field(
+        Path("policies/models.keys/keyring.yaml"),
+        description="Keyring on the controller: whose signatures beside the lock (`<lock>.sig`) count, and how many are needed.",
+    )
     models_store: Path = Field(
         Path("~/.ollama/models"), description="Ollama store on the controller that holds the files of the lock."
     )

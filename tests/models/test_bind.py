@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("as_root")
 PRELUDE = """
 set -u
 verify() { "$PYTHON" -I -B "$PROGRAM" "$@" --store "$D/store" --lock "$D/lock.json" --select "$D/select" --target "$D/run/models" \
-  --verdict "$D/run/models.json"; }
+  --verdict "$D/run/models.json" --floor "$D/serial"; }
 blob="$D/store/blobs/$BLOB"
 flip() { printf X | dd of="$blob" bs=1 seek=100 conv=notrunc status=none; }
 ls_target() { ls "$D/run/models" 2>/dev/null | tr '\\n' ' '; echo; }
@@ -138,6 +138,49 @@ def test_absent_store_and_lock_are_told(store: Store) -> None:
     lines = scenario(store, 'rm "$D/lock.json"; verify check; echo $?')
     assert lines[0] == "1"
     assert lines[1].endswith("/lock.json (No such file or directory)")
+
+
+def _with(store: Store, **terms: object) -> Store:
+    store.lock.update(terms)
+    return store
+
+
+def test_an_older_lock_is_refused_for_good(store: Store) -> None:
+    lines = scenario(
+        _with(store, serial=7),
+        """
+        verify bind; echo $?; cat "$D/serial"; stat -c '%a %U' "$D/serial"
+        sed -i 's/"serial": 7/"serial": 6/' "$D/lock.json"
+        verify bind; echo $?; ls_target; cat "$D/serial"; verify status; echo $?
+        sed -i 's/"serial": 6/"serial": 8/' "$D/lock.json"; verify bind; echo $?; ls_target; cat "$D/serial"
+        """,
+    )
+    what = f"{os.uname().nodename}: the lock is refused: {store.path.parent}/lock.json (older than the lock served here before: "
+    assert lines.count(what + "serial 6 after 7)") == 2
+    assert [line for line in lines if not line.startswith(what)] == [
+        *("0", "7", "644 root", "1", "", "7", "1"),
+        *("0", "blobs manifests ", "8"),
+    ]
+
+
+def test_a_lock_that_was_never_served_raises_no_floor(store: Store) -> None:
+    lines = scenario(
+        _with(store, serial=7), 'flip; verify bind 2>/dev/null; echo $?; verify check 2>/dev/null; ls "$D/serial"'
+    )
+    assert lines[0] == "1"
+    assert lines[1].startswith("ls: cannot access")
+
+
+@pytest.mark.parametrize("damage", [": >", "echo x >", "echo -1 >", "echo 1.5 >", "echo ² >", "mkdir "])
+def test_a_damaged_floor_lets_nothing_in(store: Store, damage: str) -> None:
+    assert scenario(store, f'{damage} "$D/serial"; verify bind 2>/dev/null; echo $?; ls_target') == ["1", ""]
+
+
+def test_an_expired_lock_is_not_served(store: Store) -> None:
+    lines = scenario(_with(store, expires="2026-01-01T00:00:00Z"), "verify bind; echo $?; ls_target")
+    assert lines[:2] == ["1", ""]
+    assert lines[2].endswith("/lock.json (expired at 2026-01-01T00:00:00Z)")
+    assert scenario(_with(store, expires="2999-01-01T00:00:00Z"), "verify bind; echo $?") == ["0"]
 
 
 def test_report(store: Store) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from citadelle.models.lock import ModelsLock
 from tests.conftest import ROOT
+from tests.models.approved import approve
 from tests.models.conftest import Store, lay
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts in a namespace of its own")
@@ -52,6 +53,7 @@ def source(tmp_path: Path) -> Store:
     lock = ModelsLock.model_validate_json(json.dumps(store.lock))
     (tmp_path / "lock.json").write_bytes(lock.canonical())
     data = {"models_store": str(path), "models_lock": str(tmp_path / "lock.json")}
+    data["models_keys"] = str(approve(tmp_path / "lock.json"))
     (tmp_path / "inventory.py").write_text(f"hosts = [('@local', {data!r})]\n")
     (tmp_path / "deploy.py").write_text("from roles.model_files.deploy import model_files\nmodel_files()\n")
     (tmp_path / "totals.py").write_text(TOTALS)
@@ -76,9 +78,10 @@ def scenario(source: Store, script: str) -> list[str]:
 
 
 def _tell(source: Store, **data: Any) -> None:
-    path = source.path.parent / "inventory.py"
-    known = {"models_store": str(source.path), "models_lock": str(source.path.parent / "lock.json"), **data}
-    path.write_text(f"hosts = [('@local', {known!r})]\n")
+    folder = source.path.parent
+    known = {"models_store": str(source.path), "models_lock": str(folder / "lock.json")}
+    known |= {"models_keys": str(folder / "keys/keyring.yaml"), **data}
+    (folder / "inventory.py").write_text(f"hosts = [('@local', {known!r})]\n")
 
 
 def test_first_run_brings_and_serves_second_changes_nothing(source: Store) -> None:
@@ -91,9 +94,9 @@ def test_first_run_brings_and_serves_second_changes_nothing(source: Store) -> No
         """,
     )
     assert lines == [
-        *("3 changed 0 unchanged 0 failed", "blobs manifests"),
-        *("0 changed 3 unchanged 0 failed", "blobs manifests"),
-        *("644 root 1", "755 root 4", "755 root 2", "models", "models.placed"),
+        *("3 changed 1 unchanged 0 failed", "blobs manifests"),
+        *("0 changed 4 unchanged 0 failed", "blobs manifests"),
+        *("644 root 1", "755 root 4", "755 root 2", "models", "models.placed", "models.serial"),
     ]
 
 
@@ -107,12 +110,12 @@ def test_flipped_byte_fails_the_host_and_is_not_repaired(source: Store) -> None:
         rm -r -- "$blob"; converge; served
         """,
     )
-    assert lines[0] == "3 changed 0 unchanged 0 failed"
+    assert lines[0] == "3 changed 1 unchanged 0 failed"
     told = "\n".join(lines)
     path = f"/var/lib/citadelle/models/blobs/{source.blob().name}"
     assert f"@local: model blob does not match its lock: {source.blob().name}\nhint: find out why" in told
     assert f"then on the host: rm -r -- {path}; then run again" in told
-    assert lines[-5:] == ["exit 1", "", "untouched", "2 changed 1 unchanged 0 failed", "blobs manifests"]
+    assert lines[-5:] == ["exit 1", "", "untouched", "2 changed 2 unchanged 0 failed", "blobs manifests"]
 
 
 def test_foreign_file_fails_the_host(source: Store) -> None:
@@ -133,10 +136,30 @@ def test_another_choice_removes_what_we_placed_before(source: Store) -> None:
         """,
     )
     assert lines == [
-        "3 changed 0 unchanged 0 failed",
-        *("3 changed 0 unchanged 0 failed", "blobs manifests"),
-        *("0 changed 3 unchanged 0 failed", "tiny"),
+        "3 changed 1 unchanged 0 failed",
+        *("3 changed 1 unchanged 0 failed", "blobs manifests"),
+        *("0 changed 4 unchanged 0 failed", "tiny"),
     ]
+
+
+def test_an_older_lock_stops_before_anything_changes(source: Store) -> None:
+    lines = scenario(
+        source,
+        """
+        converge; echo 2 >/var/lib/citadelle/models.serial
+        echo >>/etc/citadelle/models.select
+        run -y; served; tail -c 1 /etc/citadelle/models.select | od -An -c; wc -l </etc/citadelle/models.select
+        echo nonsense >/var/lib/citadelle/models.serial; run -y | grep 'makes no sense'
+        """,
+    )
+    told = "\n".join(lines)
+    assert (
+        "@local: the lock of the models is older than the one served here before: serial 1 after 2\nhint: git pull;"
+        in told
+    )
+    after = lines.index("exit 1")
+    assert lines[after + 1 : after + 4] == ["blobs manifests", "\\n", "2"]
+    assert lines[-1] == "@local: the note of the newest lock makes no sense: /var/lib/citadelle/models.serial"
 
 
 def test_full_disk_is_told_before_anything_is_sent(source: Store) -> None:
@@ -156,12 +179,13 @@ def test_plan_on_a_fresh_host_changes_nothing(source: Store) -> None:
     ("spoil", "what", "hint"),
     [
         (lambda s: s.blob().write_bytes(b"x"), "on the controller: model file does not match its lock: blobs/sha256-", "hint: rm '"),
-        (lambda s: s.blob().unlink(), "on the controller: model file is missing: blobs/sha256-", "hint: bring the model into "),
+        (lambda s: s.blob().unlink(), "on the controller: model file is missing: blobs/sha256-", "hint: citadelle models fetch --store "),
         (lambda s: shutil.rmtree(s.path), "no model store on the controller: ", "hint: set models_store to "),
         (lambda s: _tell(s, models=["evil"]), "model is not in ", "hint: locked are: tiny-embed:latest, tiny:chat"),
-        (lambda s: (s.path.parent / "lock.json").write_text("{}"), "lock of the models is refused: ", "hint: git checkout -- "),
+        (lambda s: (s.path.parent / "lock.json.sig").unlink(), "lock of the models is refused: ", "hint: citadelle models sign "),
+        (lambda s: (s.path.parent / "lock.json").write_text("{}"), "lock of the models is refused: ", "hint: git status; "),
     ],
-    ids=["wrong", "missing", "no store", "not locked", "bad lock"],
+    ids=["wrong", "missing", "no store", "not locked", "unsigned lock", "bad lock"],
 )  # fmt: skip
 def test_controller_refuses_before_the_host_changes(source: Store, spoil: Any, what: str, hint: str) -> None:
     spoil(source)
