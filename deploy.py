@@ -17,7 +17,8 @@ if "windows" in host.groups:
     platform()  # first: on a PC that cannot become a host, nothing is changed
     wsl()
 
-if "wsl" in host.groups:
+if "windows" in host.groups or "wsl" in host.groups:
+    # pyinfra orders by dependencies alone: an operation of both hosts of a PC keeps what is below behind what is above.
     windows_side(name="Go on only where the Windows side is right")
 
 if "wsl" in host.groups or "linux" in host.groups:

@@ -13,7 +13,10 @@ from citadelle.operations.refusal import refusal
 
 @operation()
 def windows_side() -> Generator[PyinfraCommand, None, None]:
-    """Stop this WSL host when `@windows/<the same PC>` has failed in this run: a half-hardened PC must not serve."""
+    """Stop this WSL host when `@windows/<the same PC>` has failed in this run: a half-hardened PC must not serve.
+
+    For the Windows host itself there is nothing to do: it takes part so that the other one comes after it.
+    """
     pc = host.name.partition("/")[2].partition("/")[0]
     twin = f"@windows/{pc}"
     if twin in {str(other.name) for other in state.failed_hosts}:
