@@ -61,7 +61,11 @@ class SSHHostConnector(BaseConnector):
         try:
             self.connection.channel().close()
         except OSError as error:
-            raise ConnectError(f"{self.host.name}: {error}") from error
+            raise ConnectError(self.told(error)) from error
+
+    def told(self, error: Exception) -> str:
+        """`<host>: <what>: <value>` and its hint, as every message to a person."""
+        return f"{self.host.name}: {str(error).removeprefix(f'{self.host.name}: ')}"
 
     def disconnect(self) -> None:
         """Close the shell; the connection is the other hosts' too and ends with the process."""
@@ -102,7 +106,7 @@ class SSHHostConnector(BaseConnector):
         except TimeoutError:
             raise  # pyinfra says after how many seconds
         except (OSError, ValueError) as error:
-            result = Result(-1, b"", str(error).encode(errors="replace"))
+            result = Result(-1, b"", self.told(error).encode(errors="replace"))
         accepted = arguments.get("_success_exit_codes") or [0]
         return result.code in accepted, self.show(result, print_output=print_output)
 
@@ -141,7 +145,7 @@ class SSHHostConnector(BaseConnector):
             self._refuse_after_failure()
             move()
         except (OSError, ValueError) as error:
-            for line in str(error).splitlines():
+            for line in self.told(error).splitlines():
                 logger.error(f"{self.host.print_prefix}{click.style(line, fg='red')}")
             return False
         if done:

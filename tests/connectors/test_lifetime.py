@@ -76,7 +76,10 @@ def test_a_cut_line_is_an_error_and_the_next_command_reconnects(
     right, output = host.run_shell_command(script if is_windows else posix)
     cutter.join()
     assert not right
-    assert output.stderr_lines == [CUT, "hint: run again when the PC answers: what is right by then is left alone"]
+    assert output.stderr_lines == [
+        f"{name}: {CUT}",
+        "hint: run again when the PC answers: what is right by then is left alone",
+    ]
     assert host.run_shell_command("'next'" if is_windows else "echo next")[1].stdout_lines == ["next"]
 
 
@@ -132,7 +135,7 @@ def test_a_pc_that_stays_away_is_an_error_with_its_cure(hosts: Hosts, sshd: Sshd
     until(lambda: not is_open(sshd))
     right, output = host.run_shell_command("true")
     assert not right
-    assert output.stderr_lines[0].startswith(f"unreachable: 127.0.0.1 port {sshd.port}: ")
+    assert output.stderr_lines[0].startswith(f"@linux/pc: unreachable: 127.0.0.1 port {sshd.port}: ")
     assert output.stderr_lines[1].startswith("hint: is the PC on")
     sshd.start()
     assert host.run_shell_command("true")[0]

@@ -135,7 +135,7 @@ def test_what_windows_cannot_do_is_refused(windows_host: Host, argument: dict[st
     right, output = windows_host.run_shell_command("1", **argument)
     assert not right
     assert output.stderr_lines == [
-        f"not possible on Windows: {next(iter(argument))}",
+        f"@windows/pc: not possible on Windows: {next(iter(argument))}",
         "hint: log in as the user that is meant",
     ]
 
@@ -167,7 +167,7 @@ def test_a_powershell_that_does_not_start_says_why(hosts: Hosts, windows_pc: Win
         windows_pc.control("powershell", "")
     assert not right
     what, hint = output.stderr_lines
-    assert what.startswith("PowerShell does not start: the Windows double has no PowerShell engine")
+    assert what.startswith("@windows/pc: PowerShell does not start: the Windows double has no PowerShell engine")
     assert hint == "hint: ssh to the PC and try powershell.exe -NoProfile"
 
 
