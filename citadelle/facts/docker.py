@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pyinfra.api import QuoteString, StringCommand
 
 from citadelle.facts.base import Fact
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """`server` is the version that answers ("" for none); `enabled`: it starts at boot."""
+
+    server: str = ""
+    enabled: bool = False
+
+
+class DockerDaemon(Fact[Daemon]):
+    """Docker's daemon as it answers: a file on the disk proves nothing."""
+
+    default = Daemon
+
+    def command(self) -> str:
+        return (
+            'echo "server $(docker version --format "{{.Server.Version}}" 2>/dev/null)";'
+            'echo "unit $(systemctl is-enabled docker 2>/dev/null)"'
+        )
+
+    def parse(self, output: list[str]) -> Daemon:
+        values = dict(line.partition(" ")[::2] for line in output)
+        return Daemon(values["server"].strip(), values["unit"].strip() == "enabled")
 
 
 class PackagesInstalled(Fact[dict[str, str]]):

@@ -36,7 +36,7 @@ class ModelStore(Fact[StoreState]):
         # The verifier's exit status is in its report; a host without it is a host without models.
         return (
             f"{{ {RUN} check --json 2>/dev/null || true; }};"
-            " stat --file-system --format='free %a %S' /var/lib;"
+            f" d={STATE}; test -d $d || d=/var/lib; stat --file-system --format='free %a %S' $d;"
             f" if test -f {PLACED}; then cat {PLACED}; fi"
         )
 

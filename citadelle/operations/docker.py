@@ -11,8 +11,8 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.facts.server import LinuxDistribution
 
-from citadelle.facts.docker import ImagesPresent, PackagesInstalled
-from citadelle.operations.refusal import refusal
+from citadelle.facts.docker import DockerDaemon, ImagesPresent, PackagesInstalled
+from citadelle.operations.refusal import attempt, refusal
 
 # Accepts a new daemon.json ($1); before the Engine is there, nothing can judge it and the first start will.
 VALIDATE = '{ ! command -v dockerd >/dev/null || dockerd --validate --config-file "$1"; }'
@@ -44,8 +44,16 @@ def installed(source: Literal["docker", "distribution"]) -> Generator[PyinfraCom
     if source == "docker":
         yield from _repository()
     # A run that was cut off leaves packages half set up, or an apt of its own that still ends by itself.
-    yield StringCommand(QUIET, APT, "update &&", "dpkg --configure -a")
-    yield StringCommand(QUIET, APT, "install --yes --no-install-recommends", *map(QuoteString, missing))
+    yield attempt(
+        StringCommand(QUIET, APT, "update && dpkg --configure -a"),
+        "package lists cannot be read: apt-get update",
+        "look at /etc/apt/sources.list and its network, the lines above",
+    )
+    yield attempt(
+        StringCommand(QUIET, APT, "install --yes --no-install-recommends", *map(QuoteString, missing)),
+        f"packages cannot be installed: {' '.join(missing)}",
+        f"apt-get install {' '.join(missing)}, and set docker_source to where they come from",
+    )
 
 
 def _repository() -> Generator[PyinfraCommand, None, None]:
@@ -63,6 +71,20 @@ def _repository() -> Generator[PyinfraCommand, None, None]:
 
 
 @operation()
+def running() -> Generator[PyinfraCommand, None, None]:
+    """Have the daemon answer now, and start at every boot."""
+    state = host.get_fact(DockerDaemon)
+    if state.server and state.enabled:
+        host.noop(f"Docker Engine {state.server} answers and starts at boot")
+        return
+    yield attempt(
+        "systemctl enable --quiet --now docker && docker info >/dev/null 2>&1",
+        "Docker daemon does not answer: docker.service",
+        "systemctl status docker; journalctl -u docker -n 50",
+    )
+
+
+@operation()
 def images(references: list[str], archive: str | None = None) -> Generator[PyinfraCommand, None, None]:
     """Have each image in the host's store, by digest.
 
@@ -75,7 +97,11 @@ def images(references: list[str], archive: str | None = None) -> Generator[Pyinf
         return
     if archive is None:
         for reference in missing:
-            yield StringCommand("docker pull --quiet", QuoteString(reference))
+            yield attempt(
+                StringCommand("docker pull --quiet", QuoteString(reference)),
+                f"image cannot be pulled: {reference}",
+                "is its registry reachable from the host? without one: stack_images_archive",
+            )
         return
     if not Path(archive).is_file():
         yield refusal(
@@ -91,7 +117,11 @@ def _load(archive: str, references: list[str]) -> Generator[PyinfraCommand, None
     size = Path(archive).stat().st_size
     yield enough_space(STAGING, size)
     yield FileUploadCommand(archive, staged)
-    yield StringCommand(f"docker load --quiet --input {staged}; code=$?; rm -f {staged}; exit $code")
+    yield attempt(
+        f"docker load --quiet --input {staged}; code=$?; rm -f {staged}; (exit $code)",
+        f"image archive cannot be loaded: {archive}",
+        "df -h /var/lib/docker /var/lib/containerd; journalctl -u docker -n 50",
+    )
     # `docker load` reports success for an image that it could not unpack: only asking by digest tells.
     for reference in references:
         missing = f"image is not in the archive by this digest: {reference}"

@@ -1,10 +1,11 @@
-"""How an operation refuses: one clear message for this host, its operation fails, every other host goes on."""
+"""How an operation fails: one clear message for this host, its operation fails, every other host goes on."""
 
 from __future__ import annotations
 
 import click
+from pyinfra import host as this_host
 from pyinfra import logger
-from pyinfra.api import FunctionCommand
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -15,6 +16,12 @@ def refusal(what: str, hint: str) -> FunctionCommand:
     pyinfra lets only a failing command stop one host: an exception inside an operation would stop all of them.
     """
     return FunctionCommand(_refuse, (what, hint), {})
+
+
+def attempt(command: str | StringCommand, what: str, hint: str) -> StringCommand:
+    """A command whose failure ends with `<host>: <what>` and `hint: <hint>`, after its own words."""
+    told = f"{this_host.name}: {what}\nhint: {hint}"
+    return StringCommand("{", command, "; } || { printf '%s\\n'", QuoteString(told), ">&2; exit 1; }")
 
 
 def _refuse(state: State, host: Host, what: str, hint: str) -> bool:

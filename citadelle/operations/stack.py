@@ -11,6 +11,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from citadelle.facts.stack import STACK, GatewayKey, ReleaseThere, Stack
 from citadelle.keys import PROGRAM
+from citadelle.operations.refusal import attempt
 from citadelle.release import Release
 
 RELEASES = "/opt/citadelle/releases"
@@ -44,11 +45,12 @@ def release(content: Release) -> Generator[PyinfraCommand, None, None]:
     fresh = f"{folder}.new"
     yield StringCommand("umask 022 && rm -rf", QuoteString(fresh), "&& mkdir -p", QuoteString(fresh))
     yield FileUploadCommand(io.BytesIO(content.archive()), f"{fresh}/release.tar")
-    yield StringCommand(
+    place = StringCommand(
         *("cd", QuoteString(fresh), "&& tar --extract --no-same-owner --file release.tar && rm release.tar"),
         *("&& sha256sum --check --quiet MANIFEST.sha256 && sync -f . && rm -rf", QuoteString(folder)),
         *("&& mv -T", QuoteString(fresh), QuoteString(folder)),
     )
+    yield attempt(place, f"release cannot be placed: {folder}", f"df -h {RELEASES}, the lines above")
 
 
 @operation()

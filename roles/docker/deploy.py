@@ -4,7 +4,6 @@ import json
 
 from pyinfra import host
 from pyinfra.api.deploy import deploy
-from pyinfra.operations import systemd
 
 from citadelle.operations import docker as engine
 from citadelle.operations import files
@@ -40,4 +39,4 @@ def docker() -> None:
         after="! systemctl is-active --quiet docker || systemctl restart docker",
     )
     engine.installed(name="Install Docker Engine and Compose", source=settings.docker_source)
-    systemd.service(name="Run the Docker daemon now and at boot", service="docker", running=True, enabled=True)
+    engine.running(name="Run the Docker daemon now and at boot")

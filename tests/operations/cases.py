@@ -7,6 +7,7 @@ come from `local`, a mapping of path in the case's folder (`$TMP`) to text.
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,10 @@ from pyinfra_testing.util import FakeHost, FakeState
 from citadelle.facts.base import Fact
 
 FOLDER = Path(__file__).parent
+# What `refusal.attempt` makes of a command, its message and its hint.
+ATTEMPT = re.compile(
+    r"\{ (?P<attempt>.*) ; \} \|\| \{ printf '%s\\n' '(?P<what>.*)\nhint: (?P<hint>.*)' >&2; exit 1; \}", re.DOTALL
+)
 
 
 def cases() -> list[Path]:
@@ -79,7 +84,8 @@ def _shown(command: Any, folder: Path) -> Any:
     if isinstance(command, FileUploadCommand):
         return {"upload": _content(command.src, folder), "to": command.dest}
     (shown,) = parse_commands([command])
-    return shown
+    attempt = ATTEMPT.fullmatch(shown) if isinstance(shown, str) else None
+    return shown if attempt is None else {**attempt.groupdict(), "what": attempt["what"].replace(str(folder), "$TMP")}
 
 
 def _content(source: Any, folder: Path) -> Any:
