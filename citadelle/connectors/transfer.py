@@ -105,4 +105,8 @@ def _fetch(side: Side, path: str, file: Any, expected: str) -> None:
 
 def _same(path: str, arrived: str, sent: str) -> None:
     if arrived != sent:
-        raise OSError(f"file arrived damaged: {path}: sha256 {arrived}, expected {sent}")
+        # SFTP's writes are not waited for one by one, so a full disk is seen here at the latest.
+        raise OSError(
+            f"file arrived damaged: {path}: sha256 {arrived}, expected {sent}\n"
+            "hint: is the disk that receives it full? make room there, then run again"
+        )

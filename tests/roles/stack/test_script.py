@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import threading
 
@@ -182,6 +183,19 @@ def test_stop_does_not_wait_for_a_dead_daemon(stack_host: StackHost) -> None:
     stack_host.tell("daemon-dead")
     assert stack_host.run("stop").returncode == 0
     assert stack_host.starts == ["up one"]
+
+
+def test_old_releases_go_and_the_way_back_stays(stack_host: StackHost) -> None:
+    names = ["one", "two", "three", "four", "five"]
+    for age, name in enumerate(names):
+        stack_host.place(name)
+        os.utime(stack_host.path / "releases" / name, (age, age))
+        assert stack_host.run("up", name).returncode == 0
+    assert {folder.name for folder in (stack_host.path / "releases").iterdir()} == {"three", "four", "five"}
+    stack_host.tell("sick", "six\n")
+    stack_host.place("six")
+    assert stack_host.run("up", "six").returncode == 1
+    assert stack_host.current == "five"
 
 
 def test_two_starts_wait_for_each_other(stack_host: StackHost) -> None:
