@@ -87,7 +87,7 @@ def test_a_shell_that_was_killed_is_replaced_over_the_same_connection(hosts: Hos
     host = the(hosts({"@linux/pc": linux_pc.data}), "@linux/pc")
     logins = linux_pc.log.count("Accepted publickey")
     right, output = host.run_shell_command("kill -9 $PPID")
-    assert (right, output.stderr_lines[0]) == (False, CUT)
+    assert (right, output.stderr_lines[0]) == (False, f"@linux/pc: {CUT}")
     assert host.run_shell_command("echo next")[1].stdout_lines == ["next"]
     assert linux_pc.log.count("Accepted publickey") == logins
 
