@@ -103,6 +103,12 @@ def test_a_program_that_warns_is_no_error(powershell: PowerShell) -> None:
     assert run(powershell, "[Console]::Error.WriteLine('déjà vu'); 'x'") == Result(0, b"x", "déjà vu".encode())
 
 
+def test_what_programs_say_arrives_whole_though_the_answer_overtakes_it(powershell: PowerShell) -> None:
+    result = run(powershell, "[Console]::Error.Write('é' * 2000000); 'x'")
+    assert (result.stdout, len(result.stderr.decode())) == (b"x", 2_000_000)
+    assert run(powershell, "'next'") == Result(0, b"next", b"")
+
+
 def test_nothing_of_a_script_is_left_for_the_next(powershell: PowerShell) -> None:
     where = run(powershell, "(Get-Location).Path; $env:PATH").stdout
     run(
