@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from pyinfra.api.host import Host
 
@@ -103,9 +105,24 @@ def test_a_program_that_warns_is_no_error(powershell: PowerShell) -> None:
     assert run(powershell, "[Console]::Error.WriteLine('déjà vu'); 'x'") == Result(0, b"x", "déjà vu".encode())
 
 
-def test_what_programs_say_arrives_whole_though_the_answer_overtakes_it(powershell: PowerShell) -> None:
-    result = run(powershell, "[Console]::Error.Write('é' * 2000000); 'x'")
-    assert (result.stdout, len(result.stderr.decode())) == (b"x", 2_000_000)
+def test_what_programs_say_is_whole_when_the_answer_overtakes_it(
+    powershell: PowerShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two streams arrive independently; here stderr is held back until the answer has passed."""
+    blocks = powershell._process.blocks
+
+    def answer_first(seconds: float | None) -> Iterator[tuple[str, bytes]]:
+        held: list[tuple[str, bytes]] = []
+        is_answered = False
+        for name, block in blocks(seconds):
+            is_answered = is_answered or name == "stdout"
+            held.append((name, block))
+            if is_answered:
+                yield from sorted(held, reverse=True)  # "stdout" before "stderr"
+                held.clear()
+
+    monkeypatch.setattr(powershell._process, "blocks", answer_first)
+    assert run(powershell, "[Console]::Error.Write('é' * 9000); 'x'") == Result(0, b"x", "é".encode() * 9000)
     assert run(powershell, "'next'") == Result(0, b"next", b"")
 
 
