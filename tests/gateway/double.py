@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 TOKENS = ("The ", "capital ", "is ", "Paris.")
+USAGE = {"prompt_tokens": 300, "completion_tokens": 4, "total_tokens": 304}
 
 
 @dataclass
@@ -20,6 +21,7 @@ class EngineDouble:
     mode: str | int = "answer"
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    usage: dict[str, int] | None = field(default_factory=lambda: dict(USAGE))
     probes: int = 0
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,10 +50,11 @@ class EngineDouble:
         if self.mode == "hang":
             await asyncio.sleep(60)
         if body["stream"]:
-            return await self._stream(request)
-        return web.json_response({"choices": [{"message": {"role": "assistant", "content": "".join(TOKENS)}}]})
+            return await self._stream(request, body)
+        answer = {"choices": [{"message": {"role": "assistant", "content": "".join(TOKENS)}}]}
+        return web.json_response(answer | ({"usage": self.usage} if self.usage else {}))
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Server": "engine-inside"})
         await response.prepare(request)
         for token in TOKENS:
@@ -66,6 +69,8 @@ class EngineDouble:
             assert request.transport
             request.transport.abort()
             return response
+        if self.usage and body.get("stream_options", {}).get("include_usage"):
+            await response.write(b"data: " + orjson.dumps({"choices": [], "usage": self.usage}) + b"\n\n")
         await response.write(b"data: [DONE]\n\n")
         return response
 

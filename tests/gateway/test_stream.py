@@ -67,14 +67,14 @@ def test_a_client_that_leaves_stops_the_engine(run: Run, mode: str, stream: bool
 
 
 def test_the_place_of_a_client_that_left_is_free_again(run: Run, policies: Path) -> None:
-    change_policy(policies, "limits", in_flight=1)
+    change_policy(policies, "limits", in_flight=1, queue=0)
 
     async def scenario(stack: Stack) -> None:
         first = asyncio.create_task(stack.ask())
         while not stack.engine.requests:
             await asyncio.sleep(0.01)
         status, headers, body = await stack.ask()
-        assert (status, headers["Retry-After"], body["error"]["code"]) == (429, "2", "busy")
+        assert (status, headers["Retry-After"], body["error"]["code"]) == (503, "5", "busy")
         first.cancel()
         await asyncio.wait_for(stack.engine.gone.wait(), 2)
         stack.engine.mode = "answer"

@@ -23,6 +23,7 @@ class Chat:
     turns: list[dict[str, str]]
     options: dict[str, Any]
     stream: bool
+    show_usage: bool = False
 
     @property
     def question(self) -> str:
@@ -33,7 +34,8 @@ class Chat:
         """The body for the engine; `fenced` (passages, or empty) goes before the question, never into the system message."""
         last = {"role": "user", "content": f"{fenced}{self.question}"}
         messages = [{"role": "system", "content": system_prompt}, *self.turns[:-1], last]
-        return orjson.dumps({"model": model, "messages": messages, "stream": self.stream, **self.options})
+        asked = {"stream_options": {"include_usage": True}} if self.stream else {}  # to settle the budget
+        return orjson.dumps({"model": model, "messages": messages, "stream": self.stream, **self.options, **asked})
 
 
 def parse(body: bytes, model: str | None, policy: Policy) -> Chat:
@@ -48,7 +50,8 @@ def parse(body: bytes, model: str | None, policy: Policy) -> Chat:
     if model is None or request.get("model") != model:
         raise Refusal(404, "model_not_found", "This model is not served here: see GET /v1/models.", param="model")
     stream = _boolean(request, "stream")
-    return Chat(_turns(request.get("messages"), policy), _options(request, policy, stream), stream)
+    show_usage = stream and _shows_usage(request.get("stream_options"))
+    return Chat(_turns(request.get("messages"), policy), _options(request, policy), stream, show_usage)
 
 
 def defuse(text: str, policy: Policy) -> str:
@@ -107,14 +110,13 @@ def _is_text_part(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _options(request: dict[str, Any], policy: Policy, stream: bool) -> dict[str, Any]:
+def _options(request: dict[str, Any], policy: Policy) -> dict[str, Any]:
     if request.get("max_tokens") is None:
         request["max_tokens"] = request.get("max_completion_tokens")
     options: dict[str, Any] = {
         name: _clamp(name, request.get(name), limit) for name, limit in policy.fields.forward.items()
     }
     options["stop"] = _stop(request.get("stop"))
-    options["stream_options"] = _stream_options(request.get("stream_options")) if stream else None
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -143,9 +145,9 @@ def _is_stop(stop: Any) -> bool:
     return isinstance(stop, str) and 0 < len(stop) <= _STOP_CHARS
 
 
-def _stream_options(value: Any) -> dict[str, bool] | None:
+def _shows_usage(value: Any) -> bool:
     if value is None:
-        return None
+        return False
     if not isinstance(value, dict) or value.keys() - {"include_usage"}:
         raise bad_request("unknown_field", "Only include_usage is allowed in stream_options.", "stream_options")
-    return {"include_usage": _boolean(value, "include_usage")}
+    return _boolean(value, "include_usage")

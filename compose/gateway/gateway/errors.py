@@ -28,7 +28,7 @@ class Refusal(Exception):
         return headers
 
 
-_KINDS = {401: "authentication_error", 429: "rate_limit_error"}
+_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 def bad_request(code: str, message: str, param: str | None = None) -> Refusal:

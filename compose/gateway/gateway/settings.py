@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, StringConstraints
 
 ROUTES = Literal["POST /v1/chat/completions", "GET /v1/models"]
 PREFIX = "GATEWAY_"
@@ -47,13 +47,16 @@ class Limits(Strict):
     body_seconds: PositiveInt
     messages: PositiveInt
     in_flight: PositiveInt
+    queue: NonNegativeInt
+    queue_seconds: PositiveInt
+    strangers_minute: PositiveInt
     connect_seconds: PositiveInt
     idle_seconds: PositiveInt
     answer_bytes: PositiveInt
 
 
-class Rates(Strict):
-    """How much a key may use; None for no limit of its own. A minute slides, a day is UTC's; tokens are counted by the engine."""
+class Budget(Strict):
+    """How much may be used; None for no limit. A minute slides, a day is UTC's; tokens are counted by the engine."""
 
     requests_minute: PositiveInt | None = None
     requests_day: PositiveInt | None = None
@@ -61,6 +64,11 @@ class Rates(Strict):
     tokens_in_day: PositiveInt | None = None
     tokens_out_minute: PositiveInt | None = None
     tokens_out_day: PositiveInt | None = None
+
+
+class Rates(Budget):
+    """How much one key may use, and how many of its requests may be under way."""
+
     concurrency: PositiveInt | None = None
 
 
@@ -102,6 +110,8 @@ class Policy(Strict):
     system_prompt: FileName
     routes: frozenset[ROUTES]
     limits: Limits
+    per_key: Rates
+    ceiling: Budget
     roles: Roles
     fields: Fields
     control_tokens: tuple[str, ...]

@@ -1,0 +1,189 @@
+"""How much: requests and tokens per minute and day, for each key and for all together, and how many at once.
+
+Tokens are reserved before the engine is asked and settled by what it says it used; what was reserved and not used is given back.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.errors import Refusal
+from gateway.keys import Key
+from gateway.settings import Budget, Policy
+
+MINUTE, DAY = 60, 86400
+BUSY_SECONDS = 5  # when to come back to a gateway whose places are taken
+
+
+class Use(NamedTuple):
+    """What a request takes: 1 for itself, tokens of the prompt, tokens of the answer."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass
+class Counter:
+    """A sum over `seconds`. A sliding one weighs the window before by the part of it that is still within reach."""
+
+    seconds: int
+    slides: bool
+    index: int = 0
+    current: float = 0
+    previous: float = 0
+
+    def add(self, amount: float, at: float, now: float) -> None:
+        """Add what happened at `at`; a negative amount gives back. What is older than the window before is forgotten."""
+        self._roll(now)
+        if (index := int(at // self.seconds)) >= self.index:
+            self.current = max(0, self.current + amount)
+        elif index == self.index - 1:
+            self.previous = max(0, self.previous + amount)
+
+    def wait(self, amount: float, limit: float, now: float) -> float:
+        """Seconds until `amount` more fits under `limit`; 0 when it does now. `amount` alone is not above the limit."""
+        self._roll(now)
+        elapsed, room = now - self.index * self.seconds, limit - amount
+        if self.current + (self._weight(elapsed) * self.previous) <= room:
+            return 0
+        if not self.slides:
+            return self.seconds - elapsed
+        if self.current <= room:
+            return self._until(room - self.current, self.previous) - elapsed
+        return self.seconds - elapsed + self._until(room, self.current)
+
+    def _until(self, room: float, amount: float) -> float:
+        """Seconds into a window after which no more than `room` of the `amount` of the window before counts."""
+        return self.seconds * (1 - room / amount)
+
+    def _weight(self, elapsed: float) -> float:
+        return max(0.0, 1 - elapsed / self.seconds) if self.slides else 0
+
+    def _roll(self, now: float) -> None:
+        index = int(now // self.seconds)
+        if index > self.index:  # a clock that goes back changes nothing until it has caught up
+            self.previous = self.current if index == self.index + 1 else 0
+            self.index, self.current = index, 0
+
+
+# Name of a limit -> which part of a Use it counts, over how long, sliding or by the UTC calendar.
+_COUNTED = {
+    "requests_minute": (0, MINUTE, True), "requests_day": (0, DAY, False),
+    "tokens_in_minute": (1, MINUTE, True), "tokens_in_day": (1, DAY, False),
+    "tokens_out_minute": (2, MINUTE, True), "tokens_out_day": (2, DAY, False),
+}  # fmt: skip
+
+
+@dataclass
+class Account:
+    """What one key, or all together, has used, and how many of its requests are under way."""
+
+    counters: dict[str, Counter] = field(
+        default_factory=lambda: {name: Counter(seconds, slides) for name, (_, seconds, slides) in _COUNTED.items()}
+    )
+    active: int = 0
+
+    def add(self, use: Use, at: float, now: float) -> None:
+        """Count what happened at `at`."""
+        for name, counter in self.counters.items():
+            if amount := use[_COUNTED[name][0]]:
+                counter.add(amount, at, now)
+
+    def wait(self, use: Use, limits: dict[str, int], now: float) -> float:
+        """Seconds until all of `use` fits. Raise Refusal (400) when it never will."""
+        longest = 0.0
+        for name, limit in limits.items():
+            amount = use[_COUNTED[name][0]]
+            if amount > limit:
+                raise Refusal(400, "larger_than_limit", "This request alone is larger than a limit of its key.")
+            if amount:
+                longest = max(longest, self.counters[name].wait(amount, limit, now))
+        return longest
+
+
+class Ticket:
+    """One request under way. `settle` once it is over, whatever came of it."""
+
+    def __init__(self, accounts: Iterable[Account], limiter: "Limiter", limits: dict[str, int]) -> None:
+        self._accounts, self._limiter, self._limits = tuple(accounts), limiter, limits
+        self._at, self.reserved = limiter.clock(), Use()
+
+    def reserve(self, use: Use) -> None:
+        """Take `use` from every budget. Raise Refusal (400, 429, 503) and take nothing when one has too little left."""
+        self._limiter.check(use, self._accounts, self._limits)
+        self._add(use)
+        self.reserved = Use(*(held + more for held, more in zip(self.reserved, use, strict=True)))
+
+    def settle(self, used: Use) -> None:
+        """Replace what was reserved by what was used, and leave."""
+        self._add(Use(*(real - held for real, held in zip(used, self.reserved, strict=True))))
+        self.reserved = used
+        for account in self._accounts:
+            account.active -= 1
+
+    def most_out(self, wanted: int) -> int:
+        """`wanted` tokens of an answer, or the most that the key can ever ask for."""
+        return min([wanted, *(limit for name, limit in self._limits.items() if name.startswith("tokens_out"))])
+
+    def _add(self, use: Use) -> None:
+        now = self._limiter.clock()
+        for account in self._accounts:
+            account.add(use, self._at, now)
+
+
+class Limiter:
+    """The budgets of all keys, under the policy's defaults and its ceiling for all together. `clock` gives seconds of UTC."""
+
+    def __init__(self, policy: Policy, clock: Callable[[], float] = time.time) -> None:
+        self._default, self._places = policy.per_key, policy.limits.in_flight + policy.limits.queue
+        self._ceiling, self._strangers = _amounts(policy.ceiling), policy.limits.strangers_minute
+        self._accounts: dict[str, Account] = {}
+        self._all, self._unknown = Account(), Counter(MINUTE, slides=True)
+        self.clock = clock
+
+    def enter(self, key: Key) -> Ticket:
+        """Let a request of a key in and count it. Raise Refusal: 429 for the key's own limits, 503 for everybody's."""
+        account = self._accounts.setdefault(key.id, Account())
+        concurrency = key.limits.concurrency or self._default.concurrency
+        if concurrency is not None and account.active >= concurrency:
+            raise Refusal(429, "too_many_at_once", "Too many requests of this key at once.", retry_after=BUSY_SECONDS)
+        if self._all.active >= self._places:
+            raise busy()
+        ticket = Ticket((account, self._all), self, _amounts(self._default) | _amounts(key.limits))
+        ticket.reserve(Use(requests=1))
+        account.active += 1
+        self._all.active += 1
+        return ticket
+
+    def check(self, use: Use, accounts: tuple[Account, ...], limits: dict[str, int]) -> None:
+        """Raise Refusal when `use` does not fit: 429 for the key, 503 for all together."""
+        now, (own, everybody) = self.clock(), accounts
+        if seconds := own.wait(use, limits, now):
+            raise Refusal(429, "limit_reached", "A limit of this key is reached.", retry_after=math.ceil(seconds))
+        if seconds := everybody.wait(use, self._ceiling, now):
+            raise Refusal(503, "ceiling_reached", "The limit of this host is reached.", retry_after=math.ceil(seconds))
+
+    def stranger(self) -> None:
+        """Count a request without a valid key. Raise Refusal (429) for one too many: it shall not fill log and audit."""
+        now = self.clock()
+        if seconds := self._unknown.wait(1, self._strangers, now):
+            raise Refusal(429, "too_many_strangers", "Too many requests without a key.", retry_after=math.ceil(seconds))
+        self._unknown.add(1, now, now)
+
+    def restore(self, name: str, use: Use, at: float) -> None:
+        """Count what a key used at `at`, before this gateway started."""
+        now = self.clock()
+        for account in (self._accounts.setdefault(name, Account()), self._all):
+            account.add(use, at, now)
+
+
+def busy() -> Refusal:
+    """A 503: every place, in the engine and in the queue, is taken."""
+    return Refusal(503, "busy", "Too many requests at once.", retry_after=BUSY_SECONDS)
+
+
+def _amounts(rates: Budget) -> dict[str, int]:
+    return {name: limit for name in _COUNTED if (limit := getattr(rates, name)) is not None}
