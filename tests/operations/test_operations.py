@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from citadelle.operations import accounts, docker, files, stack, twin, windows
+from citadelle.operations import accounts, docker, files, hardening, stack, twin, windows
 from tests.operations.cases import cases, run
 
 CAN_REFUSE = {
@@ -31,7 +31,7 @@ def test_case(file: Path, tmp_path: Path) -> None:
 
 
 def operations() -> list[str]:
-    modules = (accounts, docker, files, stack, twin, windows)
+    modules = (accounts, docker, files, hardening, stack, twin, windows)
     return [
         f"{module.__name__.rsplit('.', 1)[1]}.{name}"
         for module in modules

@@ -52,6 +52,18 @@ CimClass 'Win32_Service' 'root/cimv2' {
         }
     }
 }
+CimClass 'Win32_LogicalDisk' 'root/cimv2' {
+    param($state)
+    foreach ($mount in Get-DoubleNames $state.bitlocker) {
+        $size = [uint64]($state.bitlocker.$mount.CapacityGB * 1GB)
+        [ordered]@{ DeviceID = $mount; DriveType = [uint32]3; Size = $size; FreeSpace = [uint64]($size / 2); FileSystem = 'NTFS' }
+    }
+}
+CimClass 'Win32_VideoController' 'root/cimv2' {
+    param($state)
+    [ordered]@{ Name = 'Microsoft Basic Display Adapter'; PNPDeviceID = 'ROOT\BASICDISPLAY\0000'
+        DriverVersion = '10.0.26100.1'; AdapterRAM = $null }
+}
 CimClass 'Win32_QuickFixEngineering' 'root/cimv2' {
     param($state)
     foreach ($fix in $state.hotfixes) {

@@ -1,0 +1,263 @@
+$watch = [Diagnostics.Stopwatch]::StartNew()
+$sections = [ordered]@{}
+$errors = [ordered]@{}
+$registry = [ordered]@{}
+# Only what is the same in every language: no message, which is translated.
+function Add-Failure([string]$name, $failure) {
+    $errors[$name] = [ordered]@{
+        id     = [string]$failure.FullyQualifiedErrorId
+        result = '0x{0:X8}' -f $failure.Exception.HResult
+    }
+}
+function Read-Section([string]$name, [scriptblock]$query) {
+    try { $sections[$name] = & $query } catch { Add-Failure $name $_ }
+}
+function Read-List([string]$name, [scriptblock]$query) {
+    try { $sections[$name] = @(& $query) } catch { Add-Failure $name $_ }
+}
+# What a program writes into a file that must not exist before.
+function Read-Export([scriptblock]$export) {
+    $file = $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N')
+    try {
+        & $export $file | Out-Null
+        if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
+        [string](Get-Content -LiteralPath $file -Raw)
+    }
+    finally {
+        if (Test-Path -LiteralPath $file) { Remove-Item -LiteralPath $file }
+    }
+}
+# Numbers of an object; what it does not have stays unknown instead of becoming 0.
+function Add-Number($to, $object, [string[]]$names) {
+    foreach ($name in $names) { if ($null -ne $object.$name) { $to[$name] = [long]$object.$name } }
+    $to
+}
+$keys = @{}
+foreach ($value in $values) {
+    $key, $name = $value -split '!', 2
+    try {
+        if (-not $keys.ContainsKey($key)) {
+            $keys[$key] = $null
+            if (Test-Path -LiteralPath $key) { $keys[$key] = Get-Item -LiteralPath $key }
+        }
+        $registry[$value] = $null
+        if ($keys[$key]) { $registry[$value] = $keys[$key].GetValue($name, $null) }
+    }
+    catch {
+        $registry.Remove($value)
+        Add-Failure "registry.$value" $_
+    }
+}
+
+Read-Section 'version' {
+    $found = Get-ItemProperty -LiteralPath 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+    [ordered]@{
+        Build          = [int]$found.CurrentBuild
+        Revision       = [int]$found.UBR
+        EditionID      = [string]$found.EditionID
+        DisplayVersion = [string]$found.DisplayVersion
+    }
+}
+Read-Section 'session' {
+    $groups = & whoami.exe /groups /fo csv /nh
+    if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
+    [ordered]@{ Groups = [string]($groups -join "`n"); UICulture = [string](Get-UICulture).Name }
+}
+Read-Section 'computer' {
+    $os = Get-CimInstance -ClassName Win32_OperatingSystem
+    $system = Get-CimInstance -ClassName Win32_ComputerSystem
+    [ordered]@{
+        OperatingSystemSKU  = [int]$os.OperatingSystemSKU
+        ProductType         = [int]$os.ProductType
+        TotalPhysicalMemory = [long]$system.TotalPhysicalMemory
+        PartOfDomain        = [bool]$system.PartOfDomain
+        ConsoleInUse        = [bool]$system.UserName
+        Manufacturer        = [string]$system.Manufacturer
+        Model               = [string]$system.Model
+    }
+}
+Read-List 'disks' {
+    Get-CimInstance -ClassName Win32_LogicalDisk -Filter 'DriveType=3' | ForEach-Object {
+        [ordered]@{ DeviceID = [string]$_.DeviceID; Size = [long]$_.Size; FreeSpace = [long]$_.FreeSpace }
+    }
+}
+Read-Section 'tpm' {
+    $tpm = Get-Tpm
+    $chip = Get-CimInstance -Namespace root/cimv2/Security/MicrosoftTpm -ClassName Win32_Tpm
+    [ordered]@{
+        TpmPresent     = [bool]$tpm.TpmPresent
+        TpmReady       = [bool]$tpm.TpmReady
+        LockedOut      = $tpm.LockedOut
+        RestartPending = [bool]$tpm.RestartPending
+        SpecVersion    = [string]$chip.SpecVersion
+    }
+}
+Read-Section 'secure_boot' {
+    try { [bool](Confirm-SecureBootUEFI) } catch [PlatformNotSupportedException] { $false }
+}
+Read-Section 'device_guard' {
+    $found = Get-CimInstance -Namespace root/Microsoft/Windows/DeviceGuard -ClassName Win32_DeviceGuard
+    [ordered]@{
+        VirtualizationBasedSecurityStatus = [int]$found.VirtualizationBasedSecurityStatus
+        SecurityServicesRunning           = @($found.SecurityServicesRunning | ForEach-Object { [int]$_ })
+    }
+}
+Read-List 'gpus' {
+    Get-CimInstance -ClassName Win32_VideoController | ForEach-Object {
+        [ordered]@{ Name = [string]$_.Name; InstanceId = [string]$_.PNPDeviceID; Driver = [string]$_.DriverVersion }
+    }
+}
+Read-List 'npus' {
+    try { $found = @(Get-PnpDevice -Class ComputeAccelerator -PresentOnly) }
+    catch { if ($_.FullyQualifiedErrorId -like 'CmdletizationQuery_NotFound*') { $found = @() } else { throw } }
+    $found | ForEach-Object {
+        [ordered]@{ Name = [string]$_.FriendlyName; InstanceId = [string]$_.InstanceId; Status = [string]$_.Status }
+    }
+}
+# Never KeyProtector itself: it holds the recovery password.
+Read-List 'bitlocker' {
+    Get-BitLockerVolume | ForEach-Object {
+        $volume = Add-Number ([ordered]@{ MountPoint = [string]$_.MountPoint }) $_ @('VolumeType', 'VolumeStatus', 'ProtectionStatus',
+            'LockStatus', 'EncryptionMethod', 'EncryptionPercentage')
+        $volume.AutoUnlockEnabled = $_.AutoUnlockEnabled
+        $volume.KeyProtector = @($_.KeyProtector | Where-Object { $_ } | ForEach-Object {
+            [ordered]@{ KeyProtectorId = [string]$_.KeyProtectorId; KeyProtectorType = [int]$_.KeyProtectorType }
+        })
+        $volume
+    }
+}
+Read-List 'firewall_profiles' {
+    Get-NetFirewallProfile -PolicyStore ActiveStore | ForEach-Object {
+        Add-Number ([ordered]@{ Name = [string]$_.Name }) $_ @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction',
+            'AllowInboundRules', 'AllowLocalFirewallRules', 'NotifyOnListen', 'LogBlocked', 'LogMaxSizeKilobytes')
+    }
+}
+Read-List 'firewall_rules' {
+    Get-NetFirewallRule -Name 'OpenSSH-Server-In-TCP*', 'citadelle-*' | ForEach-Object {
+        $port = $_ | Get-NetFirewallPortFilter
+        $address = $_ | Get-NetFirewallAddressFilter
+        [ordered]@{
+            Name          = [string]$_.Name
+            Enabled       = [int]$_.Enabled
+            Direction     = [int]$_.Direction
+            Action        = [int]$_.Action
+            Profile       = [int]$_.Profile
+            Protocol      = [string]$port.Protocol
+            LocalPort     = @($port.LocalPort | ForEach-Object { [string]$_ })
+            RemoteAddress = @($address.RemoteAddress | ForEach-Object { [string]$_ })
+        }
+    }
+}
+Read-List 'hyperv_firewall' {
+    Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
+        Add-Number ([ordered]@{ Name = [string]$_.Name }) $_ @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction',
+            'LoopbackEnabled', 'AllowHostPolicyMerge')
+    }
+}
+Read-List 'hyperv_rules' {
+    Get-NetFirewallHyperVRule -VMCreatorId '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
+        [ordered]@{
+            Name       = [string]$_.Name
+            Enabled    = [int]$_.Enabled
+            Direction  = [int]$_.Direction
+            Action     = [int]$_.Action
+            LocalPorts = @($_.LocalPorts | ForEach-Object { [string]$_ })
+        }
+    }
+}
+Read-List 'port_proxies' {
+    foreach ($kind in 'v4tov4', 'v4tov6', 'v6tov4', 'v6tov6') {
+        $key = "HKLM:\SYSTEM\CurrentControlSet\Services\PortProxy\$kind\tcp"
+        if (Test-Path -LiteralPath $key) {
+            $item = Get-Item -LiteralPath $key
+            $item.GetValueNames() | ForEach-Object { [ordered]@{ Listen = [string]$_; Connect = [string]$item.GetValue($_) } }
+        }
+    }
+}
+Read-List 'listeners' {
+    Get-NetTCPConnection -State Listen | ForEach-Object {
+        [ordered]@{ LocalAddress = [string]$_.LocalAddress; LocalPort = [int]$_.LocalPort }
+    }
+}
+Read-List 'services' {
+    Get-CimInstance -ClassName Win32_Service | ForEach-Object {
+        [ordered]@{ Name = [string]$_.Name; State = [string]$_.State; StartMode = [string]$_.StartMode }
+    }
+}
+Read-Section 'security_policy' {
+    Read-Export { param($file) & secedit.exe /export /areas SECURITYPOLICY USER_RIGHTS /cfg $file /quiet }
+}
+Read-Section 'audit_policy' { Read-Export { param($file) & auditpol.exe /backup "/file:$file" } }
+Read-Section 'defender' {
+    $found = Get-MpComputerStatus
+    $status = [ordered]@{}
+    foreach ($name in 'AMRunningMode', 'AntivirusSignatureAge', 'AMServiceEnabled', 'AntivirusEnabled', 'RealTimeProtectionEnabled',
+        'BehaviorMonitorEnabled', 'IoavProtectionEnabled', 'NISEnabled', 'OnAccessProtectionEnabled', 'IsTamperProtected') { $status[$name] = $found.$name }
+    $status
+}
+Read-Section 'defender_preferences' {
+    $found = Get-MpPreference
+    $ids = @($found.AttackSurfaceReductionRules_Ids | Where-Object { $_ })
+    $actions = @($found.AttackSurfaceReductionRules_Actions | Where-Object { $null -ne $_ })
+    [ordered]@{
+        PUAProtection           = [int]$found.PUAProtection
+        EnableNetworkProtection = [int]$found.EnableNetworkProtection
+        MAPSReporting           = [int]$found.MAPSReporting
+        Exclusions              = @(@($found.ExclusionPath) + @($found.ExclusionProcess) + @($found.ExclusionExtension) |
+                Where-Object { $_ } | ForEach-Object { [string]$_ })
+        Rules                   = @(for ($at = 0; $at -lt $ids.Count; $at++) {
+                [ordered]@{ Id = ([string]$ids[$at]).ToLowerInvariant(); Action = [int]$actions[$at] }
+            })
+    }
+}
+Read-List 'antivirus' {
+    Get-CimInstance -Namespace root/SecurityCenter2 -ClassName AntiVirusProduct | ForEach-Object {
+        [ordered]@{ displayName = [string]$_.displayName; productState = [long]$_.productState }
+    }
+}
+Read-List 'accounts' {
+    Get-LocalUser | ForEach-Object {
+        [ordered]@{
+            SID              = [string]$_.SID.Value
+            Enabled          = [bool]$_.Enabled
+            PasswordRequired = [bool]$_.PasswordRequired
+        }
+    }
+}
+Read-List 'administrative_members' {
+    Get-LocalGroupMember -SID 'S-1-5-32-544' | ForEach-Object { [string]$_.SID.Value }
+}
+Read-Section 'logon' {
+    $found = Get-Item -LiteralPath 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon'
+    # Whether a password is stored there, never the password.
+    [ordered]@{
+        AutoAdminLogon = [string]$found.GetValue('AutoAdminLogon', '0')
+        PasswordStored = [bool]$found.GetValue('DefaultPassword', '')
+    }
+}
+Read-List 'distributions' {
+    $lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'
+    if (Test-Path -LiteralPath $lxss) {
+        Get-ChildItem -LiteralPath $lxss | Where-Object { $_.GetValue('DistributionName', '') } | ForEach-Object {
+            [ordered]@{ DistributionName = [string]$_.GetValue('DistributionName'); Flags = [int]$_.GetValue('Flags', 0) }
+        }
+    }
+}
+Read-Section 'restart' {
+    $manager = Get-Item -LiteralPath 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager'
+    $base = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion'
+    [ordered]@{
+        Servicing   = [bool](Test-Path -LiteralPath "$base\Component Based Servicing\RebootPending")
+        Update      = [bool](Test-Path -LiteralPath "$base\WindowsUpdate\Auto Update\RebootRequired")
+        FileRenames = [bool]$manager.GetValue('PendingFileRenameOperations', $null)
+    }
+}
+# Programs that failed are failures of their sections; the look itself has succeeded.
+$global:LASTEXITCODE = 0
+[ordered]@{
+    format       = 1
+    milliseconds = [int]$watch.ElapsedMilliseconds
+    sections     = $sections
+    registry     = $registry
+    errors       = $errors
+}

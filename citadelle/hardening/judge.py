@@ -1,0 +1,190 @@
+"""Judges a PC's state by the table of controls. Pure: state, table, waivers and day in; one verdict for each control out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+from citadelle.hardening import expression
+from citadelle.hardening.state import State
+from citadelle.hardening.table import Control, Probe, Table
+from citadelle.hardening.waivers import Waiver
+
+Status = Literal["pass", "fail", "waived", "unknown", "not applicable"]
+
+
+# What an item of a list is called by.
+NAMES = ("Name", "volume", "DeviceID", "SID", "DistributionName", "Id", "Listen", "LocalAddress")
+AUDITED = {0: "nothing", 1: "success", 2: "failure", 3: "success and failure"}
+
+
+class Unknown(Exception):
+    """The state does not say; `str()` is why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`found` and `wanted` are for people; `why` says more where the status alone does not."""
+
+    control: Control
+    status: Status
+    found: str
+    wanted: str
+    why: str = ""
+
+    @property
+    def deviates(self) -> bool:
+        """Whether somebody has to do something: what is unknown is not right."""
+        return self.status in ("fail", "unknown")
+
+    def line(self, host: str, language: Literal["en", "fr"] = "en") -> str:
+        """One line for people."""
+        said = f"{host}: {self.status}: {self.control.id} {getattr(self.control.title, language)}"
+        facts = f": found {self.found}, wanted {self.wanted}" if self.status in ("fail", "waived", "pass") else ""
+        return said + facts + (f" ({self.why})" if self.why else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        row = {name: value for name, value in asdict(self).items() if name != "control"}
+        control = self.control
+        return {"id": control.id, "title": control.title.model_dump(), "severity": control.severity,
+                "source": list(control.source), "reboot": control.reboot, **row}  # fmt: skip
+
+
+def judge(
+    state: State, table: Table, waivers: list[Waiver], *, host: str, groups: Iterable[str], today: date
+) -> list[Verdict]:
+    """The verdict on every control, in the table's order."""
+    mine = [waiver for waiver in waivers if waiver.covers(host, groups)]
+    return [
+        _judge(control, state, [waiver for waiver in mine if waiver.control == control.id], today)
+        for control in table.controls
+    ]
+
+
+def _judge(control: Control, state: State, waivers: list[Waiver], today: date) -> Verdict:
+    wanted = wanted_text(control)
+    try:
+        if reason := _not_applicable(control, state):
+            return Verdict(control, "not applicable", "", wanted, reason)
+        value = read(control.judge, state)
+    except Unknown as error:
+        return _waived(Verdict(control, "unknown", "", wanted, str(error)), waivers, today)
+    if expression.holds(value, control.wanted):
+        return Verdict(control, "pass", _found(value, control), wanted)
+    return _waived(Verdict(control, "fail", _found(value, control), wanted), waivers, today)
+
+
+def _not_applicable(control: Control, state: State) -> str:
+    """Why the control makes no sense on this PC; empty where it does. Raises `Unknown`."""
+    if control.editions:
+        if not state.edition:
+            raise Unknown(state.errors.get("version", "the edition is not in this state"))
+        if state.edition not in control.editions:
+            return f"needs edition {' or '.join(control.editions)}: {state.edition}"
+    if control.when and not expression.holds(read(control.when.judge, state), control.when.wanted):
+        return control.when.because
+    return ""
+
+
+def _waived(verdict: Verdict, waivers: list[Waiver], today: date) -> Verdict:
+    """The verdict where somebody has accepted the deviation, or had until some day."""
+    control, found, wanted = verdict.control, verdict.found or "unknown", verdict.wanted
+    valid = [waiver for waiver in waivers if waiver.expires >= today]
+    if valid:
+        last = max(valid, key=lambda waiver: waiver.expires)
+        why = f"{last.reason}; accepted by {last.accepted_by} until {last.expires}"
+        return Verdict(control, "waived", found, wanted, why)
+    if waivers:
+        last = max(waivers, key=lambda waiver: waiver.expires)
+        return Verdict(control, "fail", found, wanted, f"waiver expired on {last.expires}")
+    if control.waived and verdict.status == "fail":
+        return Verdict(control, "waived", found, wanted, control.waived)
+    return verdict
+
+
+def wanted_text(control: Control) -> str:
+    """What a control wants, for people."""
+    if control.says:
+        return control.says
+    if control.judge.kind == "audit":
+        return AUDITED[control.wanted["bits"]]
+    return expression.describe(control.wanted)
+
+
+def _found(value: Any, control: Control) -> str:
+    """For a list, the items that are wrong: their name, and the fields that are asked for."""
+    if control.judge.kind == "audit":
+        return AUDITED.get(value, str(value))
+    if not isinstance(value, list) or "every" not in control.wanted:
+        return expression.show(value)
+    fields = control.wanted["every"]
+    wrong = [item for item in value if not expression.matches(item, fields)]
+    shown = [{name: item[name] for name in dict.fromkeys([*NAMES, *fields]) if name in item} for item in wrong or value]
+    return expression.show(shown)
+
+
+def read(probe: Probe, state: State) -> Any:
+    """The value that a probe points at. Raises `Unknown`."""
+    value = _READERS[probe.kind](probe, state)
+    if probe.where and isinstance(value, list):
+        return [item for item in value if expression.matches(item, probe.where)]
+    return value
+
+
+def _section(name: str, state: State) -> Any:
+    if name in state.errors:
+        raise Unknown(f"{name}: {state.errors[name]}")
+    if name not in state.sections:
+        raise Unknown(f"not in this state: {name}")
+    return state.sections[name]
+
+
+def _registry(probe: Probe, state: State) -> Any:
+    if error := state.errors.get(f"registry.{probe.target}"):
+        raise Unknown(f"{probe.target}: {error}")
+    if probe.target not in state.registry:
+        raise Unknown(f"not in this state: {probe.target}")
+    value = state.registry[probe.target]
+    return probe.default if value is None else value
+
+
+def _service(probe: Probe, state: State) -> str:
+    return str(_section("services", state).get(probe.target.lower(), {}).get("StartMode", "absent"))
+
+
+def _audit(probe: Probe, state: State) -> int:
+    policy = _section("audit_policy", state)
+    if probe.target not in policy:
+        raise Unknown(f"not in the audit policy: {probe.target}")
+    return int(policy[probe.target])
+
+
+def _account(probe: Probe, state: State) -> Any:
+    return _section("security_policy", state)["account"].get(probe.target, probe.default)
+
+
+def _right(probe: Probe, state: State) -> Any:
+    return _section("security_policy", state)["rights"].get(probe.target, [])
+
+
+def _path(probe: Probe, state: State) -> Any:
+    name, *rest = probe.target.split(".")
+    value = _section(name, state)
+    for part in rest:
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None:
+        raise Unknown(f"Windows does not say: {probe.target}")
+    return value
+
+
+_READERS = {
+    "registry": _registry,
+    "service": _service,
+    "audit": _audit,
+    "account": _account,
+    "right": _right,
+    "state": _path,
+}

@@ -1,0 +1,194 @@
+"""What a Windows PC says of itself, as the script `citadelle/facts/hardening.ps1` answers; live, or saved as JSON and judged later.
+
+Numbers, identifiers and registry values only: nothing here depends on the PC's language.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from citadelle.hardening import bitlocker
+
+FORMAT = 1
+ADMINISTRATORS, HIGH = "S-1-5-32-544", 12288
+LABEL = re.compile(r"S-1-16-(\d+)")
+SETTING = 6  # column of the numbers in `auditpol /backup`; the words beside it are translated
+EDITIONS = {
+    "Core": "home",
+    "ProfessionalEducation": "education",
+    "Education": "education",
+    "Professional": "pro",
+    "Enterprise": "enterprise",
+    "IoTEnterprise": "enterprise",
+    "Server": "server",
+}
+
+
+class StateError(ValueError):
+    """What was given is no state of a Windows PC."""
+
+
+@dataclass(frozen=True)
+class State:
+    """`sections` by name, as the script reads them but parsed; `registry`: `KEY!NAME` -> value, None where it is absent;
+
+    `errors`: section or `registry.KEY!NAME` -> why it is unknown, in words that no language changes.
+    """
+
+    sections: dict[str, Any] = field(default_factory=dict)
+    registry: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    milliseconds: int = 0
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, raw: Any) -> State:
+        """Read the script's answer. A section that is not as expected is unknown, and the others stay. Raises `StateError`."""
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("sections"), dict):
+            raise StateError(f"no state of a Windows PC in format {FORMAT}")
+        sections, errors = {}, {name: _told(told) for name, told in (raw.get("errors") or {}).items()}
+        for name, value in raw["sections"].items():
+            try:
+                sections[name] = SECTIONS[name](value)
+            except Exception as error:  # whatever a section holds, the others are judged
+                errors[name] = f"{name} is not as expected: {error!r}"[:200]
+        return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
+
+    @classmethod
+    def read(cls, path: Path) -> State:
+        """Read a saved state. Raises OSError, `StateError`."""
+        try:
+            return cls.parse(json.loads(path.read_text("utf-8-sig")))
+        except json.JSONDecodeError as error:
+            raise StateError(f"no JSON: {error}") from None
+
+    @property
+    def edition(self) -> str:
+        """Family of the edition: home, pro, education, enterprise, server; empty where it is unknown."""
+        name = str((self.sections.get("version") or {}).get("EditionID", ""))
+        return next((family for start, family in EDITIONS.items() if name.startswith(start)), "")
+
+
+def _told(told: Any) -> str:
+    return f"{told.get('id')} ({told.get('result')})" if isinstance(told, dict) else str(told)
+
+
+def listed(value: Any) -> list[Any]:
+    """Windows PowerShell writes one object for a list of one, and nothing for an empty one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _items(value: Any) -> list[dict[str, Any]]:
+    items = listed(value)
+    if not all(isinstance(item, dict) for item in items):
+        raise TypeError("no list of objects")
+    return items
+
+
+def _members(value: Any) -> list[str]:
+    return [str(item) for item in listed(value)]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("neither true nor false")
+    return value
+
+
+def _version(value: dict[str, Any]) -> dict[str, Any]:
+    return {**value, "Build": int(value["Build"]), "Revision": int(value["Revision"])}
+
+
+def _session(value: dict[str, Any]) -> dict[str, Any]:
+    groups = value["Groups"]
+    label = LABEL.search(groups)
+    if label is None:
+        raise ValueError("whoami names no integrity level")
+    elevated = int(label[1]) >= HIGH and bool(re.search(rf"\b{ADMINISTRATORS}\b", groups))
+    return {"elevated": elevated, "language": value.get("UICulture", "")}
+
+
+def _tpm(value: dict[str, Any]) -> dict[str, Any]:
+    return {**value, "Version": str(value.get("SpecVersion", "")).partition(",")[0].strip()}
+
+
+def _volumes(value: Any) -> list[dict[str, Any]]:
+    return [_volume(one) for one in _items(value)]
+
+
+def _volume(value: dict[str, Any]) -> dict[str, Any]:
+    kinds = frozenset(int(one["KeyProtectorType"]) for one in listed(value.get("KeyProtector")))
+    volume = bitlocker.Volume.model_validate({**value, "protectors": kinds})
+    return {"volume": volume.mount_point, "system": volume.is_system, "verdict": bitlocker.judge(volume).verdict}
+
+
+def _services(value: Any) -> dict[str, dict[str, Any]]:
+    """By name in lower case. A service of one user (`Name_1a2b3`) is no service of the PC."""
+    return {str(one["Name"]).lower(): one for one in _items(value)}
+
+
+def _security_policy(text: str) -> dict[str, Any]:
+    """`account`: [System Access] as numbers and texts; `rights`: right -> who has it, identifiers without their star."""
+    sections: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            current = sections.setdefault(line.strip().strip("[]"), {})
+        elif "=" in line:
+            name, _, value = line.partition("=")
+            current[name.strip()] = value.strip()
+    if "System Access" not in sections:
+        raise ValueError("secedit wrote no [System Access]")
+    rights = sections.get("Privilege Rights", {})
+    return {
+        "account": {name: _number(value) for name, value in sections["System Access"].items()},
+        "rights": {
+            name: [who.strip().lstrip("*") for who in value.split(",") if who] for name, value in rights.items()
+        },
+    }
+
+
+def _number(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?\d+", text) else text.strip('"')
+
+
+def _audit_policy(text: str) -> dict[str, int]:
+    """Subcategory's GUID in upper case -> 0 nothing, 1 success, 2 failure, 3 both."""
+    rows = [row for row in csv.reader(text.splitlines()) if row]
+    found = {row[3].upper(): int(row[SETTING]) for row in rows[1:] if row[3].startswith("{") and row[SETTING].strip()}
+    if not found:
+        raise ValueError("auditpol wrote no numbers")
+    return found
+
+
+SECTIONS: dict[str, Callable[[Any], Any]] = {
+    "version": _version,
+    "session": _session,
+    "tpm": _tpm,
+    "bitlocker": _volumes,
+    "services": _services,
+    "security_policy": _security_policy,
+    "audit_policy": _audit_policy,
+    "secure_boot": _flag,
+    "administrative_members": _members,
+    **dict.fromkeys(("computer", "device_guard", "defender", "defender_preferences", "logon", "restart"), _object),
+    **dict.fromkeys(
+        (
+            "disks", "gpus", "npus", "firewall_profiles", "firewall_rules", "hyperv_firewall", "hyperv_rules", "port_proxies",
+            "listeners", "antivirus", "accounts", "distributions",
+        ),
+        _items,
+    ),
+}  # fmt: skip

@@ -1,0 +1,35 @@
+"""A Windows PC judged by the table of controls, and put right where that is safe and can be undone."""
+
+from datetime import date
+
+from pyinfra import host
+from pyinfra.api.deploy import deploy
+
+from citadelle.hardening.table import Table, TableError
+from citadelle.hardening.waivers import Waiver, load_waivers
+from citadelle.operations import hardening as operations
+from citadelle.settings import DeployError
+from roles.hardening.settings import HardeningSettings
+
+
+def tables(settings: HardeningSettings) -> tuple[Table, list[Waiver]]:
+    """Controls and waivers. Raises `DeployError`: by a wrong table no PC is judged."""
+    try:
+        table = Table.load(settings.hardening_controls)
+        return table, load_waivers(settings.hardening_waivers, table)
+    except TableError as error:
+        raise DeployError(f"{host.name}: {error}\nhint: docs/windows.md says what stands in these files") from None
+
+
+@deploy("Hardening")
+def hardening() -> None:
+    """One look at the PC; every deviation is told, and what may be set by itself is set in one script."""
+    settings = HardeningSettings.from_host(host)
+    table, waivers = tables(settings)
+    state = operations.look(table)
+    found = operations.verdicts(state, table, waivers, date.today())
+    planned = operations.changes(found) if settings.hardening_apply else []
+    operations.tell(found, planned)
+    if settings.hardening_states:
+        operations.save(state, settings.hardening_states)
+    operations.settings(name="Set the controls that are safe and can be undone", changes=planned)

@@ -1,0 +1,1 @@
+"""What a Windows PC must be: expressions, table, states, verdicts."""

@@ -1,0 +1,153 @@
+"""The look at a Windows PC and what sets its controls, run by the genuine engine, judged by the table of the repository."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from citadelle import powershell
+from citadelle.facts.hardening import Hardening
+from citadelle.hardening.judge import Verdict
+from citadelle.hardening.state import State
+from citadelle.operations.hardening import Change, changes, script
+from tests.hardening.states import TABLE, verdicts
+from tests.lab.powershell import Engine
+from tests.windows_double.conftest import Double
+
+pytestmark = pytest.mark.lab
+
+LOOK = Hardening().command(values=TABLE.registry_values)
+
+
+@pytest.fixture
+def windows(double: Double, engine: Engine) -> Double:
+    """A fresh Windows, with the personality that it has in the lab."""
+    double.engine, double.plain = str(engine.folder), engine.personality != "powershell.exe"
+    return double
+
+
+def run(double: Double, *scripts: str) -> list[dict[str, Any]]:
+    """The loop's answers to some scripts, in one PowerShell, as the connector asks it."""
+    said = double.ask(powershell.START, b"".join(map(powershell.request, scripts)))
+    answers = [json.loads(base64.b64decode(found[1])) for found in powershell.ANSWER.finditer(said.out)]
+    assert len(answers) == 1 + len(scripts), said.err
+    return answers[1:]
+
+
+def state_of(answer: dict[str, Any]) -> State:
+    """The state in an answer that must be right."""
+    assert (answer["code"], answer["error"]) == (0, None)
+    state = Hardening().process(answer["out"])
+    assert isinstance(state, State)
+    return state
+
+
+def look(double: Double) -> State:
+    """The PC's state."""
+    return state_of(run(double, LOOK)[0])
+
+
+def change_state(double: Double, **values: Any) -> None:
+    """Write some of the double's state past its own code."""
+    (double.home / "state.json").write_text(json.dumps(double.state | values))
+
+
+def statuses(found: dict[str, Verdict]) -> dict[str, str]:
+    return {name: verdict.status for name, verdict in found.items()}
+
+
+def test_a_fresh_windows_has_no_query_that_fails(windows: Double) -> None:
+    state = look(windows)
+    assert state.errors == {}
+    assert set(state.registry) == set(TABLE.registry_values)
+    assert {verdict.control.id for verdict in verdicts(state).values() if verdict.status == "unknown"} == set()
+    assert windows.starts("powershell.exe") == 1
+
+
+def test_a_french_windows_gets_the_verdicts_of_an_english_one(windows: Double) -> None:
+    english = look(windows)
+    windows.control("language", "fr")
+    french = look(windows)
+    assert (english.sections["session"]["language"], french.sections["session"]["language"]) == ("en-US", "fr-FR")
+    assert (
+        "Système" in french.raw["sections"]["session"]["Groups"]
+        or "AUTORITE NT" in french.raw["sections"]["session"]["Groups"]
+    )
+    assert statuses(verdicts(french)) == statuses(verdicts(english))
+
+
+def test_a_query_that_fails_is_unknown_by_its_id_and_spoils_nothing_else(windows: Double) -> None:
+    before = statuses(verdicts(look(windows)))
+    change_state(windows, firewall={**windows.state["firewall"], "hyperv": {}})
+    state = look(windows)
+    assert set(state.errors) == {"hyperv_firewall"}
+    assert state.errors["hyperv_firewall"].startswith(
+        "CmdletizationQuery_NotFound_Name,Get-NetFirewallHyperVVMSetting (0x"
+    )
+    after = statuses(verdicts(state))
+    assert {name: status for name, status in after.items() if status != before[name]} == {
+        "WIN-HVF-01": "unknown",
+        "WIN-HVF-02": "unknown",
+    }
+
+
+def test_no_secret_is_taken_along(windows: Double) -> None:
+    canary = "canary-of-a-logon-password"
+    key = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon"
+    add = f"Set-ItemProperty -LiteralPath '{key}' -Name DefaultPassword -Value '{canary}'\n"
+    add += (
+        "Add-BitLockerKeyProtector -MountPoint C: -RecoveryPasswordProtector -WarningAction SilentlyContinue | Out-Null"
+    )
+    _, answer = run(windows, add, LOOK)
+    password = windows.state["bitlocker"]["C:"]["KeyProtector"][0]["RecoveryPassword"]
+    assert len(password.split("-")) == 8
+    assert canary not in json.dumps(answer)
+    assert password not in json.dumps(answer)
+    found = verdicts(state_of(answer))
+    assert (found["WIN-ACC-07"].status, found["WIN-BIT-01"].found) == ("fail", "volume=C: verdict=clear")
+
+
+def test_what_deviates_is_set_and_read_again_and_then_nothing_is_left(windows: Double) -> None:
+    planned = changes(list(verdicts(look(windows)).values()))
+    assert {change.kind for change in planned} == {"registry", "service", "audit"}
+    applied, after = run(windows, script(planned), LOOK)
+    assert (applied["code"], applied["error"], applied["out"]) == (0, None, [])
+    found = verdicts(state_of(after))
+    assert {found[change.control].status for change in planned} == {"pass"}
+    assert changes(list(found.values())) == []
+    # Past our own script: what the PC itself keeps.
+    assert (
+        windows.registry[r"hkey_local_machine\software\policies\microsoft\windows nt\dnsclient"]["EnableMulticast"] == 0
+    )
+    assert windows.state["services"]["Spooler"] == {
+        **windows.state["services"]["Spooler"],
+        "StartType": "Disabled",
+        "Status": "Stopped",
+    }
+    assert windows.state["audit"]["{0CCE923F-69AE-11D9-BED3-505054503030}"] == 3
+    assert windows.state["audit"]["{0CCE9217-69AE-11D9-BED3-505054503030}"] == 3, "success stays where failure is added"
+
+
+def test_a_setting_that_the_pc_refuses_is_named_and_the_others_are_set(windows: Double) -> None:
+    planned = [
+        Change("WIN-SVC-99", "service", "NoSuchService", "Disabled"),
+        Change("WIN-SVC-03", "service", "Spooler", "Disabled"),
+    ]
+    (answer,) = run(windows, script(planned))
+    assert answer["code"] == 1
+    assert answer["error"]["text"].startswith("this PC does not keep: WIN-SVC-99: NoServiceFoundForGivenName")
+    assert "WIN-SVC-03" not in answer["error"]["text"]
+    assert windows.state["services"]["Spooler"]["StartType"] == "Disabled"
+
+
+def test_a_setting_that_is_taken_without_a_word_and_not_kept_is_named(windows: Double) -> None:
+    program = windows.path(r"C:\Windows\System32\auditpol.exe")
+    program.unlink()
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    (answer,) = run(windows, script([Change("WIN-AUD-01", "audit", "{0CCE923F-69AE-11D9-BED3-505054503030}", 3)]))
+    assert answer["code"] == 1
+    assert answer["error"]["text"] == "this PC does not keep: WIN-AUD-01: cannot be read again"
