@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,7 +15,7 @@ from citadelle.hardening.table import Table, TableError
 
 
 class Waiver(BaseModel):
-    """For one host (`pc1` or `@windows/pc1`) or one group of the inventory; good until the end of the day `expires`."""
+    """For hosts by a pattern (`pc1`, `@windows/pc1`, `paris-*`) or one group of the inventory; good until the end of the day `expires`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +34,8 @@ class Waiver(BaseModel):
 
     def covers(self, host: str, groups: Iterable[str]) -> bool:
         """Whether it speaks of this host."""
-        return self.host in (host, host.removeprefix("@windows/")) if self.host else self.group in groups
+        names = (host, host.removeprefix("@windows/"))
+        return any(fnmatchcase(name, self.host) for name in names) if self.host else self.group in groups
 
 
 def load_waivers(path: Path, table: Table) -> list[Waiver]:

@@ -54,7 +54,7 @@ def test_fail_says_what_was_found_and_wanted_in_both_languages() -> None:
     assert "Le contrôle de compte" in found.line("pc1", "fr")
 
 
-@pytest.mark.parametrize("place", [{"host": "pc1"}, {"host": "@windows/pc1"}, {"group": "paris"}])
+@pytest.mark.parametrize("place", [{"host": "pc1"}, {"host": "@windows/pc*"}, {"host": "pc?"}, {"group": "paris"}])
 def test_waived_until_the_end_of_its_last_day(place: dict[str, str]) -> None:
     found = verdict(UAC, OFF, waiver(0, **place))
     assert (found.status, found.deviates) == ("waived", False)
