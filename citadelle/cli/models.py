@@ -16,10 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from citadelle.cli.options import JsonOption
+from citadelle.cli.progress import watcher
 from citadelle.models import verify
 from citadelle.models.approval import Unsigned, signed_bytes
+from citadelle.models.fetch import Job, fetch
 from citadelle.models.keyring import private_key
 from citadelle.models.lock import LockedModel, ModelsLock
+from citadelle.models.origins import RegistryOrigin, local_origin
 from citadelle.models.signing import sign_lock
 
 app = typer.Typer(no_args_is_help=True, help="Lock, sign, fetch and verify the models that hosts may serve.")
@@ -27,6 +30,9 @@ LOCK, KEYS = "policies/models.lock.json", "policies/models.keys/keyring.yaml"
 LockOption = Annotated[Path, typer.Option("--lock", help="Lock file.")]
 KeysOption = Annotated[Path, typer.Option("--keys", help="Keyring: whose signatures count.")]
 StoreOption = Annotated[Path, typer.Option("--store", help="Ollama store on this machine.")]
+RegistryOption = Annotated[
+    str | None, typer.Option("--registry", help="Its address; default: https and the host in a model's name.")
+]
 NamesOption = Annotated[list[str] | None, typer.Option("--model", help="Only this model of the lock; repeatable.")]
 
 
@@ -154,3 +160,25 @@ def judge(store: Path, lock: ModelsLock, wanted: list[LockedModel]) -> verify.Re
         return verify.verify(root, models, {0, os.geteuid()}, lock=lock.digest)
     finally:
         os.close(root)
+
+
+@app.command(name="fetch")
+def fetch_models(
+    store: StoreOption,
+    lock: LockOption = Path(LOCK),
+    model: NamesOption = None,
+    registry: RegistryOption = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder or tar archive of a store, instead of a registry.")
+    ] = None,
+) -> None:
+    """Bring what is missing of the lock into a store; stopped or killed, the same command goes on where it was."""
+    if registry and source:
+        raise SystemExit("--registry and --from: only one place to fetch from\nhint: citadelle models fetch --help")
+    locked = read_lock(lock)
+    wanted = chosen(locked, model)
+    with refusals("the same command goes on where it was; docs/models.md"), watcher() as watch:
+        origin = local_origin(source) if source else RegistryOrigin(registry)
+        done = fetch(store, locked, wanted, origin, Job(watch))
+    names = ", ".join(one.short_name for one in wanted)
+    typer.echo(f"{store}: holds {names}: {done.files} files brought, {megabytes(done.bytes)}")

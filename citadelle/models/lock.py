@@ -6,7 +6,6 @@ a diff. `verify.py` reads the same file on hosts with rules of its own; this is 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +105,7 @@ class ModelsLock(_Part):
     @property
     def digest(self) -> str:
         """`sha256:<hex>` of the lock file."""
-        return "sha256:" + hashlib.sha256(self.canonical()).hexdigest()
+        return verify.digest_of(self.canonical())
 
     def expired(self, now: datetime | None = None) -> bool:
         """Whether the lock is past its date."""
@@ -132,7 +131,7 @@ class ModelsLock(_Part):
 def locked_from_manifest(raw: bytes, *, name: str, purpose: Purpose, licence: str, source: str) -> LockedModel:
     """Lock entry for the manifest `raw` as a registry serves it; raises `verify.Refused` on anything but its strict form."""
     config, layers = verify.read_manifest(raw)
-    manifest = File(media_type=verify.MANIFEST_TYPE, digest="sha256:" + hashlib.sha256(raw).hexdigest(), size=len(raw))
+    manifest = File(media_type=verify.MANIFEST_TYPE, digest=verify.digest_of(raw), size=len(raw))
     files = [File(**entry._asdict()) for entry in (config, *layers)]
     return LockedModel(
         name=canonical_name(name),

@@ -46,7 +46,7 @@ def add_gguf(
     """
     full = canonical_name(name)
     blobs = store / "blobs"
-    _make_folder(blobs)
+    make_folder(blobs)
     weights = _add_weights(blobs, gguf, sha256)
     layers = [
         weights,
@@ -75,7 +75,8 @@ def _compact(value: dict[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder of a store with all above it, readable for everybody."""
     for path in (*reversed(folder.parents), folder):
         if not path.exists():
             path.mkdir()
@@ -119,7 +120,7 @@ def _copy(source: IO[bytes], path: Path) -> tuple[str, int]:
 
 def _add_manifest(store: Path, full: str, raw: bytes) -> str:
     entry = _add_bytes(store / "blobs", verify.MANIFEST_TYPE, raw)
-    path = store / "manifests" / full.replace(":", "/")
-    _make_folder(path.parent)
+    path = store / verify.manifest_path(full)
+    make_folder(path.parent)
     (store / entry.path).rename(path)
     return entry.digest

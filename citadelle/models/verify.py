@@ -68,7 +68,18 @@ class Model(NamedTuple):
     @property
     def path(self) -> str:
         """Where the store keeps the manifest, relative to the store."""
-        return "manifests/" + "/".join(NAME.fullmatch(self.name).groups())  # type: ignore[union-attr]  # read_lock checked it
+        return manifest_path(self.name)
+
+
+def manifest_path(name: str) -> str:
+    """Where a store keeps the manifest of a canonical name: the last colon parts model and tag, a host may have one of its own."""
+    folders, _, tag = name.rpartition(":")
+    return f"manifests/{folders}/{tag}"
+
+
+def digest_of(raw: bytes) -> str:
+    """`sha256:<hex>` of small content."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
 class Terms(NamedTuple):
@@ -313,11 +324,11 @@ def _open_below(root: int, path: str) -> int:
     """Open `path` one name at a time, no link followed: a folder swapped for a link is an error, not a way out."""
     *folders, name = path.split("/")
     here = os.dup(root)
-    for part in folders:
-        below = os.open(part, OPEN | os.O_DIRECTORY, dir_fd=here)
-        os.close(here)
-        here = below
     try:
+        for part in folders:
+            below = os.open(part, OPEN | os.O_DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = below
         return os.open(name, OPEN, dir_fd=here)
     finally:
         os.close(here)
@@ -510,7 +521,7 @@ def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
     root, digest = -1, ""
     try:
         raw = _read(options.lock)
-        digest = "sha256:" + hashlib.sha256(raw).hexdigest()
+        digest = digest_of(raw)
         models = select(read_lock(raw), _selected(options.select))
         check_terms(read_terms(raw), read_floor(options.floor), time.time())
         root = os.open(options.store, OPEN | os.O_DIRECTORY)
@@ -574,7 +585,7 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
     """The last verdict, `ok` only while it still holds: this boot, this lock, the same untouched store, still bound."""
     try:
         verdict: dict[str, Any] = json.loads(_read(options.verdict))
-        digest = "sha256:" + hashlib.sha256(_read(options.lock)).hexdigest()
+        digest = digest_of(_read(options.lock))
         models = [model.name for model in select(read_lock(_read(options.lock)), _selected(options.select))]
         root = os.open(options.store, OPEN | os.O_DIRECTORY)
     except (OSError, ValueError) as error:

@@ -1,0 +1,74 @@
+"""How far a fetch is: a bar with rate and time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from citadelle.models.fetch import Watcher
+
+STEP = 10  # per cent between two plain lines of a file
+LARGE = 64 << 20  # bytes from which a file has lines on its way
+
+
+class Bar:
+    """For a terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._task = progress, TaskID(0)
+
+    def begin(self, name: str, size: int) -> None:
+        self._task = self._progress.add_task(name, total=size)
+
+    def advance(self, count: int) -> None:
+        self._progress.advance(self._task, count)
+
+
+class Lines:
+    """For logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._name, self._size, self._done, self._shown = "", 0, 0, 0
+
+    def begin(self, name: str, size: int) -> None:
+        self._name, self._size, self._done, self._shown = name, size, 0, 0
+        print(f"fetching {name}: {size / 1e6:.1f} MB", file=self._stream, flush=True)
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        percent = 100 * self._done // self._size
+        if self._size >= LARGE and percent // STEP > self._shown:
+            self._shown = percent // STEP
+            print(f"fetching {self._name}: {percent} %", file=self._stream, flush=True)
+
+
+@contextmanager
+def watcher(stream: TextIO | None = None) -> Iterator[Watcher]:
+    """What suits the stream (default: standard error)."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield Lines(stream)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream)) as progress:
+        yield Bar(progress)

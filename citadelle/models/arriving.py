@@ -1,0 +1,119 @@
+"""A blob on its way: its bytes so far and, chunk by chunk, which of them are there; both outlive a killed process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from citadelle.models.verify import CHUNK, Entry
+
+PART = 64 * CHUNK  # bytes of one request
+FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Arriving:
+    """The file `sha256-<hex>` in a staging folder. `.chunks` beside it holds one byte for each chunk, written after the chunk itself."""
+
+    def __init__(self, folder: Path, entry: Entry) -> None:
+        self.entry, self.path = entry, folder / Path(entry.path).name
+        self._map_path = self.path.with_name(f"{self.path.name}.chunks")
+        count = -(-entry.size // CHUNK)
+        is_ours = _size(self.path) == entry.size and _size(self._map_path) == count
+        self._data, self._map = os.open(self.path, FILE, 0o600), os.open(self._map_path, FILE, 0o600)
+        if not is_ours:
+            self._empty(count)
+        self.there = bytearray(os.pread(self._map, count, 0))
+        self.resumed = any(self.there)
+        self._changed = threading.Condition()
+        self._error: BaseException | None = None
+        self._told = 0
+
+    def _empty(self, count: int) -> None:
+        for file, size in ((self._map, count), (self._data, self.entry.size)):
+            os.ftruncate(file, 0)
+            os.ftruncate(file, size)
+
+    def missing(self) -> int:
+        """Bytes that have not come yet."""
+        return sum(end - start for start, end in self.runs(PART))
+
+    def runs(self, longest: int) -> Iterator[tuple[int, int]]:
+        """Ranges [start, end) of missing bytes in order, none longer than `longest` (a multiple of a chunk)."""
+        start = None
+        for index, there in enumerate([*self.there, 1]):
+            if start is not None and (there or index - start >= longest // CHUNK):
+                yield start * CHUNK, min(index * CHUNK, self.entry.size)
+                start = None
+            if not there and start is None:
+                start = index
+
+    def put(self, start: int, chunk: bytes | bytearray) -> None:
+        """Write a whole chunk, or the last one, then note that it is there."""
+        view, written = memoryview(chunk), 0
+        while written < len(view):
+            written += os.pwrite(self._data, view[written:], start + written)
+        os.pwrite(self._map, b"\x01", start // CHUNK)
+        with self._changed:
+            self.there[start // CHUNK] = 1
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Wake whoever waits for chunks: none will come."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def forgive(self) -> None:
+        """Forget a failure: the rest is read in another way."""
+        self._error = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Every chunk in order as the file has it, each as soon as it is there; raises what `fail` was told."""
+        for index in range(len(self.there)):
+            with self._changed:
+                self._changed.wait_for(lambda index=index: self.there[index] or self._error)  # type: ignore[misc]
+                if self._error and not self.there[index]:
+                    raise self._error
+            yield os.pread(self._data, CHUNK, index * CHUNK)
+
+    def hash(self, advance: Callable[[int], None]) -> str:
+        """`sha256:<hex>` of the file, computed while it comes; `advance` is told the bytes of each chunk."""
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.chunks():
+            digest.update(chunk)
+            size += len(chunk)
+            if size > self._told:  # a second start tells nothing twice
+                advance(size - self._told)
+                self._told = size
+        return f"sha256:{digest.hexdigest()}"
+
+    def admit(self, target: Path) -> None:
+        """Give the file its name in the store; the caller has judged it."""
+        os.fchmod(self._data, 0o644)  # whatever the umask: the engine's own user must read it
+        os.fsync(self._data)
+        self.path.rename(target)
+        self._map_path.unlink()
+        self.close()
+
+    def discard(self) -> None:
+        """Forget all of it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+        self._map_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the files; what has come stays for the next time."""
+        for file in (self._data, self._map):
+            if file >= 0:
+                os.close(file)
+        self._data = self._map = -1
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return -1

@@ -1,0 +1,415 @@
+"""Fetching from a registry that behaves, and from one that does not: the store is right or unchanged, and the error says why."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from citadelle.models import verify
+from citadelle.models.fetch import STAGING, Fetched, Job, fetch
+from citadelle.models.http import Http, Patience, RegistryError, _next, checked_url
+from citadelle.models.lock import ModelsLock, locked_from_manifest
+from citadelle.models.origins import RegistryOrigin
+from tests.conftest import ROOT
+from tests.models.fetching import NAME, SIZE, Registry, findings, lay_large, running, wrong_blobs
+
+QUICK = Patience(connect=2, read=0.2, tries=2, pause=0.01, longest=0.05, slowest=1000)
+
+
+class Silent:
+    """A watcher that counts."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.done = 0
+
+    def begin(self, name: str, size: int) -> None:
+        self.sizes.append(size)
+
+    def advance(self, count: int) -> None:
+        self.done += count
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the good store, `source/` in it; `lock.json` beside it."""
+    folder = tmp_path_factory.mktemp("good")
+    (folder / "lock.json").write_bytes(lay_large(folder).canonical())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lock(source: Path) -> ModelsLock:
+    return ModelsLock.read(source / "lock.json")
+
+
+@pytest.fixture(scope="module")
+def server(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with running(source / "source", tmp_path_factory.mktemp("control")) as registry:
+        yield registry
+
+
+@pytest.fixture
+def registry(server: Registry) -> Registry:
+    server.set()
+    server.requests()
+    return server
+
+
+def bring(store: Path, lock: ModelsLock, url: str, patience: Patience = QUICK, watch: Silent | None = None) -> Fetched:
+    origin = RegistryOrigin(url, Http(patience))
+    return fetch(store, lock, lock.models, origin, Job(watch or Silent(), patience, part=2 * verify.CHUNK))
+
+
+def same_files(one: Path, other: Path) -> bool:
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    return files == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file()) and all(
+        (one / path).read_bytes() == (other / path).read_bytes() for path in files
+    )
+
+
+@pytest.mark.parametrize("mode", ["plain", "redirect"])
+def test_both_kinds_of_registry(
+    tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login canary password canary\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    registry.set(mode=mode)
+    watch = Silent()
+    assert bring(tmp_path / "store", lock, registry.url, watch=watch) == Fetched(6, sum(watch.sizes))
+    assert watch.done == sum(watch.sizes)
+    assert findings(tmp_path / "store", lock) == []
+    assert same_files(source / "source", tmp_path / "store")
+    asked = registry.requests()
+    ranges = [
+        one["headers"]["Range"] for one in asked if "/blobs/" in one["path"] and not one["path"].startswith("/cdn")
+    ]
+    assert {f"bytes={start}-{start + 2 * verify.CHUNK - 1}" for start in (0, 2 * verify.CHUNK)} <= set(ranges)
+    assert any(one["path"].startswith("/cdn") for one in asked) == (mode == "redirect")
+    assert not {"Authorization", "Cookie", "Proxy-Authorization"} & {name for one in asked for name in one["headers"]}
+    assert bring(tmp_path / "store", lock, registry.url) == Fetched(0, 0)
+    assert registry.requests() == []
+
+
+FATAL = {
+    "wrong": "sends other bytes than sha256:",
+    "endless": "has * bytes instead of|longer than",
+    "smaller": "has 7 bytes instead of",
+    "shifted": "sends another range than bytes 0-",
+    "compressed": "answers compressed (gzip)",
+    "page": "answers with a web page instead of the file",
+    "loop": "more than 5 redirects, the last to http://127.0.0.1:",
+    "to a file": "redirects to nowhere|redirects away from https: file:///etc/passwd",
+    "with a password": "redirects to nowhere",
+    "to nowhere": "redirects to nowhere",
+    "401": "asks for a login (401)",
+    "403": "refuses (403)",
+    "404": "does not have it (404)",
+    "416": "has another size (416)",
+    "418": "answers (418)",
+}
+PASSING = {
+    "short": "ended after * of|ended * bytes early|broke off",
+    "stuck": "broke off|stuck at",
+    "trickle": "stuck at",
+    "drop": "does not answer",
+    "500": "answers 500",
+    "503": "answers 503",
+    "429": "answers 429",
+}
+
+
+def says(text: str, told: str) -> bool:
+    """Whether one of the wordings stands in the text, `*` for anything."""
+    wordings = [wording.split("*") for wording in told.split("|")]
+    return any(all(part in text for part in parts) for parts in wordings)
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_a_wrong_answer_is_told_at_once(tmp_path: Path, lock: ModelsLock, registry: Registry, fault: str) -> None:
+    registry.set(fault=fault)
+    with pytest.raises(RegistryError) as caught:
+        bring(tmp_path / "store", lock, registry.url)
+    assert says(str(caught.value), FATAL[fault]), caught.value
+    assert "canary" not in str(caught.value)
+    assert len(registry.requests()) <= 6
+    nothing_wrong_then_right(tmp_path / "store", lock, registry)
+
+
+@pytest.mark.parametrize(
+    ("fault", "mode"), [*((fault, "plain") for fault in PASSING), ("short", "redirect"), ("503", "redirect")]
+)
+def test_a_passing_fault_is_tried_again_and_given_up_in_the_end(
+    tmp_path: Path, lock: ModelsLock, registry: Registry, fault: str, mode: str
+) -> None:
+    registry.set(fault=fault, mode=mode, on="blobs" if mode == "plain" else "cdn")
+    with pytest.raises(RegistryError) as caught:
+        bring(tmp_path / "store", lock, registry.url)
+    assert says(str(caught.value), PASSING[fault]), caught.value
+    assert "(given up after 2 tries)" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    registry.set(fault=fault, mode=mode, on="blobs" if mode == "plain" else "cdn", times=1)
+    nothing_wrong_then_right(tmp_path / "store", lock, registry, quiet=False)
+
+
+def nothing_wrong_then_right(store: Path, lock: ModelsLock, registry: Registry, *, quiet: bool = True) -> None:
+    assert wrong_blobs(store) == []
+    assert {finding.code for finding in findings(store, lock)} == {"missing", "foreign"}
+    assert next(finding.path for finding in findings(store, lock) if finding.code == "foreign") == STAGING
+    assert not any(path.is_file() for path in (store / "manifests").rglob("*"))
+    if quiet:
+        registry.set()
+    bring(store, lock, registry.url)
+    assert findings(store, lock) == []
+
+
+def test_a_registry_without_ranges(tmp_path: Path, lock: ModelsLock, registry: Registry) -> None:
+    registry.set(fault="whole")
+    watch = Silent()
+    bring(tmp_path / "store", lock, registry.url, watch=watch)
+    assert findings(tmp_path / "store", lock) == []
+    assert watch.done == sum(watch.sizes)
+
+
+@pytest.fixture
+def another(tmp_path: Path, source: Path) -> Iterator[tuple[Registry, Path]]:
+    """A registry of this test's own, and its store."""
+    store = shutil.copytree(source / "source", tmp_path / "theirs")
+    with running(store, tmp_path / "control") as registry:
+        yield registry, store
+
+
+def manifest_in(store: Path) -> Path:
+    return store / "manifests/registry.ollama.ai/library" / NAME.replace(":", "/")
+
+
+def test_a_tag_that_moved_on_does_not_matter(tmp_path: Path, lock: ModelsLock, another: tuple[Registry, Path]) -> None:
+    registry, theirs = another
+    manifest_in(theirs).write_bytes(b'{"another":"model"}')
+    bring(tmp_path / "store", lock, registry.url)
+    assert findings(tmp_path / "store", lock) == []
+    assert not any("manifests" in one["path"] for one in registry.requests())
+
+
+def test_a_manifest_in_another_layout_is_asked_for_and_judged(
+    tmp_path: Path, lock: ModelsLock, another: tuple[Registry, Path]
+) -> None:
+    registry, theirs = another
+    raw = json.dumps(json.loads(manifest_in(theirs).read_bytes()), indent=1).encode()
+    model = locked_from_manifest(raw, name=NAME, purpose="chat", licence="MIT", source="https://example.org/")
+    pretty = ModelsLock(serial=1, models=[model])
+    with pytest.raises(
+        RegistryError, match=f"{NAME} is another model there by now: {lock.models[0].manifest.digest} instead"
+    ):
+        bring(tmp_path / "store", pretty, registry.url)
+    assert not manifest_in(tmp_path / "store").exists()
+    manifest_in(theirs).with_name("old").write_bytes(raw)
+    registry.requests()
+    bring(tmp_path / "store", pretty, registry.url)  # by digest
+    assert findings(tmp_path / "store", pretty) == []
+    asked = [one["path"].rpartition("/")[2] for one in registry.requests()]
+    assert asked == ["chat", model.manifest.digest]
+    manifest_in(theirs).write_bytes(raw)
+    shutil.rmtree(tmp_path / "store/manifests")
+    registry.set(fault="large", on="manifests")
+    with pytest.raises(RegistryError, match="larger than"):
+        bring(tmp_path / "store", pretty, registry.url)
+    registry.set(fault="wrong", on="manifests")
+    with pytest.raises(RegistryError, match=f"the manifest of {NAME} is another: "):
+        bring(tmp_path / "store", pretty, registry.url)
+    assert findings(tmp_path / "store", pretty) != []
+    registry.set(fault="503", on="manifests", times=1)
+    bring(tmp_path / "store", pretty, registry.url)
+    assert findings(tmp_path / "store", pretty) == []
+
+
+def start(store: Path, source: Path, registry: Registry) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "citadelle.cli", "models", "fetch", "--store", str(store)]
+    command += ["--lock", str(source / "lock.json"), "--registry", registry.url]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+    return subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def chunks_there(store: Path) -> int:
+    maps = [path for path in (store / STAGING).glob("*.chunks") if path.stat().st_size == 7]
+    return sum(path.read_bytes().count(1) for path in maps)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(0, marks=pytest.mark.lab),
+        pytest.param(verify.CHUNK // 2, marks=pytest.mark.lab),
+        2 * verify.CHUNK + 1,
+        pytest.param(SIZE - 1, marks=pytest.mark.lab),
+    ],
+)
+def test_killed_and_resumed_what_is_there_is_not_asked_for_again(
+    tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry, after: int
+) -> None:
+    """Killed (-9) when the registry has sent `after` bytes of the weights and the command has kept what is whole of them."""
+    store, kept, weights = tmp_path / "store", after // verify.CHUNK, lock.models[0].weights.digest
+    registry.set(fault="stuck", after=after, least=SIZE)
+    process = start(store, source, registry)
+    log = registry.control / "log"
+    wait_for(lambda: log.exists() and weights in log.read_text() and chunks_there(store) == kept)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert (wrong_blobs(store), chunks_there(store)) == ([], kept)
+    registry.set()
+    registry.requests()
+    bring(store, lock, registry.url)
+    assert findings(store, lock) == []
+    ranges = [one["headers"]["Range"].removeprefix("bytes=").split("-") for one in registry.requests()]
+    assert sum(int(end) - int(first) + 1 for first, end in ranges) == SIZE - kept * verify.CHUNK
+
+
+def test_what_was_noted_but_lost_is_noticed_and_forgotten(tmp_path: Path, lock: ModelsLock, registry: Registry) -> None:
+    """As after a power cut: the note of a chunk reached the disk, its bytes did not."""
+    store, weights = tmp_path / "store", lock.models[0].weights
+    registry.set(fault="503", least=SIZE)
+    with pytest.raises(RegistryError, match="answers 503"):
+        bring(store, lock, registry.url)
+    assert chunks_there(store) == 0
+    (store / STAGING / f"{weights.blob}.chunks").write_bytes(b"\x00\x01" + bytes(5))
+    registry.set()
+    with pytest.raises(RegistryError, match="what had come before is forgotten: run again"):
+        bring(store, lock, registry.url)
+    assert wrong_blobs(store) == []
+    bring(store, lock, registry.url)
+    assert findings(store, lock) == []
+
+
+def test_leftovers_of_another_lock_or_size_go_away(tmp_path: Path, lock: ModelsLock, registry: Registry) -> None:
+    staging = tmp_path / "store" / STAGING
+    staging.mkdir(parents=True)
+    blob = lock.models[0].weights.blob
+    for name in ("sha256-" + "0" * 64, "manifest", blob, f"{blob}.chunks"):
+        (staging / name).write_bytes(b"\x01" * 8)
+    bring(tmp_path / "store", lock, registry.url)
+    assert findings(tmp_path / "store", lock) == []
+
+
+def test_a_file_that_is_there_and_wrong_is_left_to_a_human(
+    tmp_path: Path, lock: ModelsLock, registry: Registry
+) -> None:
+    store = tmp_path / "store"
+    bring(store, lock, registry.url)
+    registry.requests()
+    blob = store / "blobs" / lock.models[0].weights.blob
+    evil = bytearray(blob.read_bytes())
+    evil[0] ^= 1
+    blob.write_bytes(evil)
+    with pytest.raises(
+        verify.Refused, match=f"wrong files in the store, .*: model file does not match its lock: blobs/{blob.name}"
+    ):
+        bring(store, lock, registry.url)
+    assert (blob.read_bytes(), registry.requests()) == (bytes(evil), [])
+    blob.unlink()
+    blob.symlink_to("/etc/passwd")
+    with pytest.raises(verify.Refused, match="not a regular file"):
+        bring(store, lock, registry.url)
+    blob.unlink()
+    assert bring(store, lock, registry.url) == Fetched(1, SIZE)
+
+
+def test_a_link_in_the_place_of_what_arrives_is_not_followed(
+    tmp_path: Path, lock: ModelsLock, registry: Registry
+) -> None:
+    staging, victim = tmp_path / "store" / STAGING, tmp_path / "victim"
+    staging.mkdir(parents=True)
+    victim.write_text("precious")
+    (staging / lock.models[0].weights.blob).symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        bring(tmp_path / "store", lock, registry.url)
+    assert victim.read_text() == "precious"
+
+
+def test_one_fetch_at_a_time(tmp_path: Path, lock: ModelsLock, registry: Registry) -> None:
+    staging = tmp_path / "store" / STAGING
+    staging.mkdir(parents=True)
+    holder = os.open(staging, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(verify.Refused, match="another fetch is at work in this store"):
+        bring(tmp_path / "store", lock, registry.url)
+    fcntl.flock(holder, fcntl.LOCK_UN)
+    os.close(holder)
+    assert registry.requests() == []
+    bring(tmp_path / "store", lock, registry.url)
+
+
+def test_the_disk_is_asked_first(tmp_path: Path, source: Path, registry: Registry, as_root: None) -> None:
+    (tmp_path / "small").mkdir()
+    script = 'mount -t tmpfs -o size=32M tmpfs "$1" && shift && exec "$@"'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", str(tmp_path / "small")]
+    command += [sys.executable, "-m", "citadelle.cli", "models", "fetch", "--store", str(tmp_path / "small/store")]
+    command += ["--lock", str(source / "lock.json"), "--registry", registry.url]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("citadelle: not enough disk space: 73 MB needed, 3")
+    assert registry.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("registry.example", "not the address of a registry"),
+        ("ftp://registry.example", "not the address of a registry"),
+        ("https://", "not the address of a registry"),
+        ("https://registry.example/?a=1", "not the address of a registry"),
+        ("https://user:canary@registry.example", "an address carries no credentials: https://...@registry.example"),
+    ],
+)
+def test_addresses_that_are_refused(url: str, told: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        checked_url(url)
+    assert told in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert checked_url("http://registry.example:5000/mirror/") == "http://registry.example:5000/mirror"
+
+
+def test_a_redirect_never_leaves_https_but_inside_a_plain_registry() -> None:
+    here = "https://registry.example/v2/x/blobs/y"
+    assert _next(here, "https://cdn.example/y?sig=1", "https") == "https://cdn.example/y?sig=1"
+    assert _next(here, "/elsewhere", "https") == "https://registry.example/elsewhere"
+    assert _next("http://registry.example/v2", "http://cdn.example/y", "http") == "http://cdn.example/y"
+    assert _next("http://registry.example/v2", "https://cdn.example/y", "http") == "https://cdn.example/y"
+    for place in (
+        "http://cdn.example/y",
+        "ftp://cdn.example/y",
+        "//user@cdn.example/y",
+        "file:///etc/passwd",
+        "data:,x",
+        "",
+    ):
+        with pytest.raises(RegistryError, match="redirects"):
+            _next(here, place, "https")
+    with pytest.raises(RegistryError, match="redirects away from https"):
+        _next("https://cdn.example/hop", "http://cdn.example/y", "https")
+
+
+def test_nobody_listens(tmp_path: Path, lock: ModelsLock) -> None:
+    with pytest.raises(
+        RegistryError, match=r"http://127.0.0.1:9/v2/.* does not answer: .*refused.*given up after 2 tries"
+    ):
+        bring(tmp_path / "store", lock, "http://127.0.0.1:9")
