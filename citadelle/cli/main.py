@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from citadelle.cli import audit, gateway, keys, models
 from citadelle.cli import doctor as doctor_checks
-from citadelle.cli import gateway, keys, models
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
 from citadelle.facts.stack import StackState
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask, show and judge the hosts of an inventory; lock, sign, fetch and verify their models.",
 )
+app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 
