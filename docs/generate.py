@@ -1,7 +1,7 @@
-"""Writes docs/settings.md from the settings of all roles and the data of all connectors.
+"""Writes docs/settings.md from the settings of all roles and the data of all connectors, docs/windows.md from the table of controls.
 
-python docs/generate.py            writes the page
-python docs/generate.py --check    fails where the page is not what would be written
+python docs/generate.py            writes the pages
+python docs/generate.py --check    fails where a page is not what would be written
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/settings.md"
 sys.path.insert(0, str(ROOT))  # the script runs from anywhere in the checkout
 
 from citadelle.connectors.windows import WindowsConnector  # noqa: E402  (after the path)
 from citadelle.connectors.wsl import WSLConnector  # noqa: E402
+from citadelle.hardening import page as windows  # noqa: E402
+from citadelle.hardening.table import Table  # noqa: E402
 from citadelle.settings import RoleSettings, describe  # noqa: E402
 
 INTRODUCTION = """# Settings
@@ -49,7 +50,7 @@ def _is_settings_of(value: object, module: str) -> bool:
 
 
 def page() -> str:
-    """The whole page."""
+    """The page of the settings."""
     return "\n".join([INTRODUCTION, CONNECTORS, _connection_table(), *map(_section, role_settings())])
 
 
@@ -78,18 +79,26 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+PAGES = {
+    "docs/settings.md": ("the settings say", page),
+    "docs/windows.md": ("policies/windows.yaml says", lambda: windows.page(Table.load(ROOT / "policies/windows.yaml"))),
+}
+
+
 def main(arguments: list[str]) -> int:
     """Write or check; returns the exit status."""
     if arguments not in ([], ["--check"]):
         print("usage: docs/generate.py [--check]", file=sys.stderr)
         return 2
-    text = page()
-    if not arguments:
-        PAGE.write_text(text)
-    elif not PAGE.is_file() or PAGE.read_text() != text:
-        print("docs/settings.md: is not what the settings say: stale\nhint: python docs/generate.py", file=sys.stderr)
-        return 1
-    return 0
+    code = 0
+    for name, (source, text) in PAGES.items():
+        path, wanted = ROOT / name, text()
+        if not arguments:
+            path.write_text(wanted)
+        elif not path.is_file() or path.read_text() != wanted:
+            print(f"{name}: is not what {source}: stale\nhint: python docs/generate.py", file=sys.stderr)
+            code = 1
+    return code
 
 
 if __name__ == "__main__":

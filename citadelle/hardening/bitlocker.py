@@ -172,7 +172,7 @@ PROBLEMS = {
     0x8031005D: Problem("RECOVERY_PASSWORD_REQUIRED", "policy wants a recovery password", "add one, escrow it"),
     0x8031005E: Problem("RECOVERY_KEY_NOT_ALLOWED", "policy forbids recovery keys", _POLICY),
     0x8031005F: Problem("RECOVERY_KEY_REQUIRED", "policy wants a recovery key", _POLICY),
-    0x80310060: Problem("STARTUP_PIN_NOT_ALLOWED", "policy forbids a PIN at the start", "set bitlocker unlock to tpm"),
+    0x80310060: Problem("STARTUP_PIN_NOT_ALLOWED", "policy forbids a PIN at the start", "unlock by TPM alone"),
     0x80310061: Problem("STARTUP_PIN_REQUIRED", "policy wants a PIN at the start: no start without a person", _POLICY),
     0x80310066: Problem("STARTUP_TPM_NOT_ALLOWED", "policy forbids the TPM alone", _POLICY),
     0x80310067: Problem("STARTUP_TPM_REQUIRED", "policy wants the TPM alone", _POLICY),

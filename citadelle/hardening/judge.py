@@ -72,9 +72,12 @@ def _judge(control: Control, state: State, waivers: list[Waiver], today: date) -
         value = read(control.judge, state)
     except Unknown as error:
         return _waived(Verdict(control, "unknown", "", wanted, str(error)), waivers, today)
+    found = _found(value, control)
+    if control.judge.default is not None and state.registry.get(control.judge.target, value) is None:
+        found = f"absent, which means {found}"
     if expression.holds(value, control.wanted):
-        return Verdict(control, "pass", _found(value, control), wanted)
-    return _waived(Verdict(control, "fail", _found(value, control), wanted), waivers, today)
+        return Verdict(control, "pass", found, wanted)
+    return _waived(Verdict(control, "fail", found, wanted), waivers, today)
 
 
 def _not_applicable(control: Control, state: State) -> str:

@@ -1,4 +1,4 @@
-"""The generated page is what would be generated, and the check notices when it is not."""
+"""The generated pages are what would be generated, and the check notices when one is not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(*arguments: str) -> int:
     return module.main(list(arguments))
 
 
-def test_the_settings_page_is_fresh(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pages_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
     assert (main("--check"), capsys.readouterr().err) == (0, "")
 
 
@@ -37,13 +37,19 @@ def test_a_stale_page_is_noticed_and_written_anew(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs/generate.py", tmp_path / "docs")
-    stale = (ROOT / "docs/settings.md").read_text().replace("`8080`", "`8081`")
-    (tmp_path / "docs/settings.md").write_text(stale)
+    for name, old, new in (("settings.md", "`8080`", "`8081`"), ("windows.md", "| WIN-UAC-01 |", "| WIN-UAC-1 |")):
+        right = (ROOT / "docs" / name).read_text()
+        assert old in right
+        (tmp_path / "docs" / name).write_text(right.replace(old, new))
     done = generate(tmp_path, "--check")
     assert done.returncode == 1
-    assert done.stderr == "docs/settings.md: is not what the settings say: stale\nhint: python docs/generate.py\n"
+    assert done.stderr.splitlines() == [
+        "docs/settings.md: is not what the settings say: stale", "hint: python docs/generate.py",
+        "docs/windows.md: is not what policies/windows.yaml says: stale", "hint: python docs/generate.py",
+    ]  # fmt: skip
     assert generate(tmp_path).returncode == 0
-    assert (tmp_path / "docs/settings.md").read_text() == (ROOT / "docs/settings.md").read_text()
+    for name in ("settings.md", "windows.md"):
+        assert (tmp_path / "docs" / name).read_text() == (ROOT / "docs" / name).read_text()
 
 
 def test_a_wrong_word_is_a_usage_error() -> None:
