@@ -64,14 +64,10 @@ Read-Section 'session' {
     [ordered]@{ Groups = [string]($groups -join "`n"); UICulture = [string](Get-UICulture).Name }
 }
 Read-Section 'computer' {
-    $os = Get-CimInstance -ClassName Win32_OperatingSystem
     $system = Get-CimInstance -ClassName Win32_ComputerSystem
     [ordered]@{
-        OperatingSystemSKU  = [int]$os.OperatingSystemSKU
-        ProductType         = [int]$os.ProductType
         TotalPhysicalMemory = [long]$system.TotalPhysicalMemory
         PartOfDomain        = [bool]$system.PartOfDomain
-        ConsoleInUse        = [bool]$system.UserName
         Manufacturer        = [string]$system.Manufacturer
         Model               = [string]$system.Model
     }
@@ -223,9 +219,6 @@ Read-List 'accounts' {
             PasswordRequired = [bool]$_.PasswordRequired
         }
     }
-}
-Read-List 'administrative_members' {
-    Get-LocalGroupMember -SID 'S-1-5-32-544' | ForEach-Object { [string]$_.SID.Value }
 }
 Read-Section 'logon' {
     $found = Get-Item -LiteralPath 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon'

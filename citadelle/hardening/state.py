@@ -18,6 +18,17 @@ from citadelle.hardening import bitlocker
 FORMAT = 1
 ADMINISTRATORS, HIGH = "S-1-5-32-544", 12288
 LABEL = re.compile(r"S-1-16-(\d+)")
+# Services of endpoint detection: Microsoft, CrowdStrike, SentinelOne, Palo Alto, Sophos, ESET, Elastic, HarfangLab.
+EDR = (
+    "Sense",
+    "CSFalconService",
+    "SentinelAgent",
+    "cyserver",
+    "Sophos MCS Agent",
+    "ekrn",
+    "elastic-endpoint",
+    "hurukai",
+)
 SETTING = 6  # column of the numbers in `auditpol /backup`; the words beside it are translated
 EDITIONS = {
     "Core": "home",
@@ -58,6 +69,8 @@ class State:
                 sections[name] = SECTIONS[name](value)
             except Exception as error:  # whatever a section holds, the others are judged
                 errors[name] = f"{name} is not as expected: {error!r}"[:200]
+        if "services" in sections:
+            sections["edr"] = _edr(sections["services"])
         return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
 
     @classmethod
@@ -89,10 +102,6 @@ def _items(value: Any) -> list[dict[str, Any]]:
     if not all(isinstance(item, dict) for item in items):
         raise TypeError("no list of objects")
     return items
-
-
-def _members(value: Any) -> list[str]:
-    return [str(item) for item in listed(value)]
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -160,6 +169,17 @@ def _security_policy(text: str) -> dict[str, Any]:
     }
 
 
+def _antivirus(value: Any) -> list[dict[str, Any]]:
+    """`productState` in bits: 0x1000 on, 0x10 out of date."""
+    states = [(str(one["displayName"]), int(one["productState"])) for one in _items(value)]
+    return [{"Name": name, "active": state & 0xF000 == 0x1000, "current": state & 0xF0 == 0} for name, state in states]
+
+
+def _edr(services: dict[str, dict[str, Any]]) -> list[str]:
+    """Programs of endpoint detection that run, by their services. That one runs does not say that it guards."""
+    return [name for name in EDR if services.get(name.lower(), {}).get("State") == "Running"]
+
+
 def _number(text: str) -> int | str:
     return int(text) if re.fullmatch(r"-?\d+", text) else text.strip('"')
 
@@ -182,12 +202,12 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "security_policy": _security_policy,
     "audit_policy": _audit_policy,
     "secure_boot": _flag,
-    "administrative_members": _members,
+    "antivirus": _antivirus,
     **dict.fromkeys(("computer", "device_guard", "defender", "defender_preferences", "logon", "restart"), _object),
     **dict.fromkeys(
         (
             "disks", "gpus", "npus", "firewall_profiles", "firewall_rules", "hyperv_firewall", "hyperv_rules", "port_proxies",
-            "listeners", "antivirus", "accounts", "distributions",
+            "listeners", "accounts", "distributions",
         ),
         _items,
     ),

@@ -23,13 +23,16 @@ def tables(settings: HardeningSettings) -> tuple[Table, list[Waiver]]:
 
 @deploy("Hardening")
 def hardening() -> None:
-    """One look at the PC; every deviation is told, and what may be set by itself is set in one script."""
+    """One look at the PC; every deviation is told, and what may be set by itself is set in one script.
+
+    A PC whose state could not be read has failed already, with its reason.
+    """
     settings = HardeningSettings.from_host(host)
     table, waivers = tables(settings)
     state = operations.look(table)
-    found = operations.verdicts(state, table, waivers, date.today())
+    found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = operations.changes(found) if settings.hardening_apply else []
     operations.tell(found, planned)
-    if settings.hardening_states:
+    if settings.hardening_states and state.raw:
         operations.save(state, settings.hardening_states)
     operations.settings(name="Set the controls that are safe and can be undone", changes=planned)

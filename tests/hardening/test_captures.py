@@ -122,11 +122,52 @@ def test_genuine_accounts() -> None:
 def test_a_genuine_defender() -> None:
     words = listed(shared_path("data", "windows", "defender", "get-mpcomputerstatus.fl.txt"))
     values = {name: value == "True" for name, value in words.items() if value in ("True", "False")}
-    state = parsed(defender={**values, "AntivirusSignatureAge": int(words["AntivirusSignatureAge"])})
+    state = parsed(
+        defender={**values, "AMRunningMode": "Normal", "AntivirusSignatureAge": int(words["AntivirusSignatureAge"])}
+    )
     found = verdicts(state, "WIN-DEF-02", "WIN-DEF-03", "WIN-DEF-04", "WIN-DEF-05", "WIN-DEF-06")
     assert {name: verdict.status for name, verdict in found.items()} == {
         "WIN-DEF-02": "pass", "WIN-DEF-03": "pass", "WIN-DEF-04": "pass", "WIN-DEF-05": "pass", "WIN-DEF-06": "unknown",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([397568], "pass"),
+        ([266240, 393472], "pass"),
+        ([393472], "fail"),
+        ([397584], "fail"),
+        ([], "fail"),
+        ([274432], "fail"),
+        ([331776], "pass"),
+    ],
+    ids=["Defender", "another, Defender off", "Defender off", "out of date", "none", "expired", "another"],
+)
+def test_an_antivirus_guards_when_its_state_says_so(states: list[int], expected: str) -> None:
+    (genuine,) = json.loads(capture("defender", "securitycenter2.defender-only.json"))["antiVirus"]
+    assert genuine["productState"] == 397568
+    state = parsed(
+        antivirus=[genuine | {"productState": number} for number in states], version=version("win11-24h2-enterprise")
+    )
+    assert status(state, "WIN-DEF-01") == {"WIN-DEF-01": expected}
+
+
+def test_flags_of_a_defender_that_is_not_in_charge_say_nothing() -> None:
+    words = {"RealTimeProtectionEnabled": True, "AntivirusSignatureAge": 0}
+    for mode, expected in (
+        ("Normal", "pass"),
+        ("EDR Block Mode", "pass"),
+        ("Passive Mode", "not applicable"),
+        ("Not running", "not applicable"),
+    ):
+        assert status(parsed(defender=words | {"AMRunningMode": mode}), "WIN-DEF-02") == {"WIN-DEF-02": expected}
+
+
+def test_a_program_of_endpoint_detection_counts_only_while_it_runs() -> None:
+    for running, expected in (("Running", "pass"), ("Stopped", "fail")):
+        state = parsed(services=[{"Name": "Sense", "State": running, "StartMode": "Manual"}])
+        assert status(state, "WIN-DEF-12") == {"WIN-DEF-12": expected}
 
 
 def test_protectors_of_a_volume_come_alone_or_as_a_list() -> None:

@@ -1,0 +1,126 @@
+"""The role over a genuine sshd against the Windows double: what is told, what is set, and that nothing is left to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from citadelle.hardening.state import State
+from tests.connectors.conftest import WindowsPC, engine  # noqa: F401  (a fixture)
+from tests.hardening.states import verdicts
+from tests.inventory.conftest import Checkout, checkout  # noqa: F401  (a fixture)
+
+pytestmark = pytest.mark.lab
+
+DEPLOY = """
+from roles.hardening.deploy import hardening
+
+hardening()
+"""
+UAC = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System"
+LSA = "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Control\\Lsa"
+REGISTRY = {
+    UAC: {"EnableLUA": 0, "PromptOnSecureDesktop": 0, "InactivityTimeoutSecs": 3600},
+    LSA: {"LmCompatibilityLevel": 1, "NoLMHash": 0},
+}
+SERVICES = ("Spooler", "SSDPSRV", "lfsvc")
+AUDITS = {"{0CCE9215-69AE-11D9-BED3-505054503030}": 1, "{0CCE922B-69AE-11D9-BED3-505054503030}": 0}
+TEN = [
+    "WIN-AUD-06", "WIN-AUD-10", "WIN-DSK-01", "WIN-LSA-02", "WIN-LSA-03", "WIN-SVC-03", "WIN-SVC-04", "WIN-SVC-08",
+    "WIN-UAC-01", "WIN-UAC-04",
+]  # fmt: skip
+
+
+@pytest.fixture
+def pc(tmp_path: Path, engine: str) -> Iterator[WindowsPC]:  # noqa: F811
+    """A fresh PC that plays Windows."""
+    server = WindowsPC(tmp_path / "pc", engine=engine)
+    server.start()
+    server.control("setup")
+    yield server
+    server.stop()
+
+
+def deviate(pc: WindowsPC) -> None:
+    """Make ten settings wrong, past the product's own code."""
+    registry, state = pc.home / "registry.json", pc.home / "state.json"
+    values = json.loads(registry.read_text("utf-8-sig"))
+    for key, wrong in REGISTRY.items():
+        values[next(known for known in values if known.lower() == key.lower())].update(wrong)
+    registry.write_text(json.dumps(values))
+    content = json.loads(state.read_text("utf-8-sig"))
+    for name in SERVICES:
+        content["services"][name].update(StartType="Automatic", Status="Running")
+    state.write_text(json.dumps(content | {"audit": content["audit"] | AUDITS}))
+
+
+def run(checkout: Checkout, pc: WindowsPC, *words: str, **data: Any) -> str:  # noqa: F811
+    """One run of pyinfra over the PC; its output."""
+    given = {**pc.data, "hardening_states": str(checkout.path / "states"), **data}
+    checkout.write("inventory/mine.py", f"windows = [('@windows/pc1', {given!r})]\n")
+    checkout.write("deploy.py", DEPLOY)
+    done = checkout.pyinfra(*words, "inventory", "deploy.py", NO_COLOR="1")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def told(output: str) -> list[str]:
+    """The lines about controls."""
+    return [line.strip() for line in output.splitlines() if re.match(r" *@windows/pc1: (fail|unknown): WIN-", line)]
+
+
+def accepted(checkout: Checkout) -> str:  # noqa: F811
+    """Waivers for whatever is still wrong in the saved state: what is judged only."""
+    found = verdicts(State.read(checkout.path / "states/pc1.json"))
+    rows = [{"control": name, "host": "pc1", "reason": "stays so for this test", "expires": "2999-12-31", "accepted_by": "nobody"}
+            for name, verdict in found.items() if verdict.deviates]  # fmt: skip
+    checkout.write("accepted.yaml", yaml.safe_dump({"windows": rows}))
+    return str(checkout.path / "accepted.yaml")
+
+
+def test_ten_deviations_are_ten_lines_and_gone_after_the_run(checkout: Checkout, pc: WindowsPC) -> None:  # noqa: F811
+    run(checkout, pc, "-y")
+    run(checkout, pc, "--dry")
+    waivers = accepted(checkout)
+    deviate(pc)
+    before = pc.starts("powershell.exe")
+    dry = told(run(checkout, pc, "--dry", hardening_waivers=waivers))
+    assert sorted(line.split()[2] for line in dry) == TEN
+    assert "@windows/pc1: fail: WIN-UAC-01 User account control is on: found 0, wanted 1, this run sets it" in dry
+    assert pc.starts("powershell.exe") == before + 1
+    kept = json.loads((pc.home / "registry.json").read_text("utf-8-sig"))
+    assert 0 in kept[UAC].values() or {"kind": "DWord", "value": 0} in kept[UAC].values(), "a dry run sets nothing"
+
+    output = run(checkout, pc, "-y", hardening_waivers=waivers)
+    assert re.search(r"Grand total +1 +1 +- +-", output), output
+    again = run(checkout, pc, "-y", hardening_waivers=waivers)
+    assert told(again) == []
+    assert re.search(r"Grand total +1 +- +- +1", again), again
+
+
+def test_judging_alone_sets_nothing(checkout: Checkout, pc: WindowsPC) -> None:  # noqa: F811
+    files = [pc.home / name for name in ("registry.json", "state.json")]
+    run(checkout, pc, "-y", hardening_apply=False)
+    first = [file.read_bytes() for file in files]
+    output = run(checkout, pc, "-y", hardening_apply=False)
+    assert [file.read_bytes() for file in files] == first
+    assert len(told(output)) > 100
+    assert "this run sets it" not in output
+    assert re.search(r"Grand total +1 +- +- +1", output), output
+
+
+def test_a_wrong_table_stops_before_anything(checkout: Checkout, pc: WindowsPC) -> None:  # noqa: F811
+    checkout.write("wrong.yaml", "controls: []\n")
+    given = {**pc.data, "hardening_controls": str(checkout.path / "wrong.yaml")}
+    checkout.write("inventory/mine.py", f"windows = [('@windows/pc1', {given!r})]\n")
+    checkout.write("deploy.py", DEPLOY)
+    done = checkout.pyinfra("-y", "inventory", "deploy.py", NO_COLOR="1")
+    assert done.returncode == 1
+    assert f"@windows/pc1: {checkout.path}/wrong.yaml: controls: Tuple should have at least 1 item" in done.stdout
+    assert "hint: docs/windows.md says what stands in these files" in done.stdout
