@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli import audit, gateway, keys, models
+from citadelle.cli import audit, gateway, keys, lock
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
-app.add_typer(models.app, name="models")
+app.add_typer(lock.app, name="models")
 
 
 @app.command()

@@ -60,14 +60,14 @@ def fetch(store: Path, lock: ModelsLock, models: list[LockedModel], origin: Orig
     files and not asked for again. Raises OSError, `verify.Refused` (also `RegistryError`).
     """
     make_folder(store / "blobs")
-    with _staging(store) as folder:
+    with staging(store) as folder:
         blobs, manifests = _missing(store, lock, models)
         with ExitStack() as files:
             arriving = {path: Arriving(folder, verify.Entry(*_entry(file))) for path, (_, file) in blobs.items()}
             for one in arriving.values():
                 files.callback(one.close)
             _keep_only(folder, {one.path.name for one in arriving.values()})
-            _check_space(store, sum(one.missing() for one in arriving.values()))
+            check_space(store, sum(one.missing() for one in arriving.values()))
             for path, (model, file) in blobs.items():
                 job.watch.begin(f"{model.short_name} {file.media_type.rpartition('.')[2]}", file.size)
                 _bring(arriving[path], file, origin.body(model, file), origin.streams, job)
@@ -84,7 +84,7 @@ def _entry(file: File) -> tuple[str, str, int]:
 
 
 @contextmanager
-def _staging(store: Path) -> Iterator[Path]:
+def staging(store: Path) -> Iterator[Path]:
     """The folder beside `blobs` in which files arrive, for one process at a time."""
     folder = store / STAGING
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -132,7 +132,8 @@ def _keep_only(folder: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _check_space(store: Path, size: int) -> None:
+def check_space(store: Path, size: int) -> None:
+    """Refused where the disk of the store has no room for `size` bytes and some to spare."""
     disk = os.statvfs(store)
     free = disk.f_bavail * disk.f_frsize
     if size and free < size + SPARE:

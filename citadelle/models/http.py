@@ -69,10 +69,10 @@ class Patience:
 
 
 def checked_url(url: str) -> str:
-    """A registry's address without a slash at its end. Raises `RegistryError` for anything but plain http(s)://host[:port][/path]."""
+    """An address without a slash at its end. Raises `RegistryError` for anything but plain http(s)://host[:port][/path]."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise RegistryError(f"not the address of a registry: {url}")
+        raise RegistryError(f"not a plain http(s) address: {url}")
     if parts.username is not None or parts.password is not None:
         raise RegistryError(f"an address carries no credentials: {parts.scheme}://...@{parts.hostname}")
     return url.rstrip("/")

@@ -54,7 +54,11 @@ class RegistryOrigin:
 
     def tagged(self, name: str) -> bytes:
         """The manifest that a canonical name leads to today."""
-        return self._http.small(f"{self._base(name)}/manifests/{name.rpartition(':')[2]}", verify.MANIFEST_TYPE)
+        return self._http.small(self.manifest_url(name), verify.MANIFEST_TYPE)
+
+    def manifest_url(self, name: str) -> str:
+        """Where the manifest of a canonical name lies."""
+        return f"{self._base(name)}/manifests/{name.rpartition(':')[2]}"
 
     def small_blob(self, name: str, file: verify.Entry) -> bytes:
         """A whole small blob. Raises `RegistryError` where it is not the one that its digest names."""

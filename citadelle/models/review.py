@@ -12,7 +12,7 @@ from citadelle.models.lock import LockedModel, ModelsLock, Purpose, locked_from_
 from citadelle.models.origins import RegistryOrigin
 
 
-def entry_from_registry(registry: RegistryOrigin, url: str, name: str, purpose: Purpose, licence: str) -> LockedModel:
+def entry_from_registry(registry: RegistryOrigin, name: str, purpose: Purpose, licence: str) -> LockedModel:
     """The entry for what a canonical name leads to at the registry today: the one moment of trust, so its config is judged as well.
 
     Raises `verify.Refused`: no strict manifest, a remote model, a file kind that hosts refuse.
@@ -20,7 +20,8 @@ def entry_from_registry(registry: RegistryOrigin, url: str, name: str, purpose: 
     raw = registry.tagged(name)
     config, _ = verify.read_manifest(raw)
     verify.check_config(registry.small_blob(name, config))
-    return locked_from_manifest(raw, name=name, purpose=purpose, licence=licence, source=url)
+    source = registry.manifest_url(name)
+    return locked_from_manifest(raw, name=name, purpose=purpose, licence=licence, source=source)
 
 
 def changed(
@@ -31,11 +32,13 @@ def changed(
 ) -> ModelsLock:
     """The lock with these entries added or replaced, without the `removed` canonical names, its end set unless `expires` is "".
 
-    The serial grows where anything differs. Raises ValidationError where no model is left.
+    The serial grows where anything differs. Raises `verify.Refused` where no model is left.
     """
     models = {model.name: model for model in (lock.models if lock else ())}
     models = {name: model for name, model in models.items() if name not in set(removed)}
     models |= {entry.name: entry for entry in entries}
+    if not models:
+        raise verify.Refused("no model would be left in the lock")
     end = (lock.expires if lock else None) if expires == "" else expires
     serial = lock.serial if lock else 1
     new = ModelsLock.model_validate({"serial": serial, "expires": end, "models": list(models.values())})

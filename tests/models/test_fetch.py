@@ -373,10 +373,10 @@ def test_the_disk_is_asked_first(tmp_path: Path, source: Path, registry: Registr
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("registry.example", "not the address of a registry"),
-        ("ftp://registry.example", "not the address of a registry"),
-        ("https://", "not the address of a registry"),
-        ("https://registry.example/?a=1", "not the address of a registry"),
+        ("registry.example", "not a plain http(s) address"),
+        ("ftp://registry.example", "not a plain http(s) address"),
+        ("https://", "not a plain http(s) address"),
+        ("https://registry.example/?a=1", "not a plain http(s) address"),
         ("https://user:canary@registry.example", "an address carries no credentials: https://...@registry.example"),
     ],
 )
