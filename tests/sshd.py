@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -101,7 +102,9 @@ class Sshd:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         config = self.folder / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, folder=self.folder, extra=self.extra))
+        # Else bash, told that it serves SSH, reads the ~/.bashrc of whoever runs the tests: noise, and often a tenth of a second.
+        extra = "\n".join([re.sub("^SetEnv ", "SetEnv SHLVL=1 ", self.extra, flags=re.MULTILINE), "SetEnv SHLVL=1"])
+        config.write_text(CONFIG.format(port=self.port, folder=self.folder, extra=extra))
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([sshd_binary(), "-D", "-e", "-f", config], stderr=log, cwd="/")
         self._wait()
