@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.converge import equality, fleet, measure, report, tools
 from benchmarks.converge.facets import facets
-from benchmarks.converge.session import Round, Scenario, converge
+from benchmarks.converge.session import Round, Scenario, converge, nothing_to_do
 from tests.lab import state
 from tests.lab.commands import LabError
 
@@ -71,7 +71,7 @@ def prepare(asked: argparse.Namespace, folder: Path) -> list[Scenario]:
 def _settle(scenario: Scenario, folder: Path) -> None:
     """A first run that may change things: roles on a fresh copy, and Ansible brings Python packages of its own."""
     for tool in scenario.tools:
-        said = converge(scenario, tool, folder, noop=False).said
+        said = converge(scenario, tool, folder).said
         say(f"{tool.name} on {scenario.name}: {sum(said.changed.values())} changes before the first figure")
 
 
@@ -88,7 +88,7 @@ def count(scenarios: list[Scenario], folder: Path) -> tuple[list[Round], dict[st
     for scenario in scenarios:
         windows = [name.rpartition("/")[2] for name in scenario.hosts if name.startswith("@windows/")]
         before = {pc: fleet.powershell_starts(pc) for pc in windows}
-        rounds += [converge(scenario, tool, folder, count=True) for tool in scenario.tools]
+        rounds += [nothing_to_do(scenario, tool, folder, say, count=True) for tool in scenario.tools]
         starts |= {pc: fleet.powershell_starts(pc) - number for pc, number in before.items()}
     return rounds, starts
 
@@ -99,7 +99,7 @@ def repeat(scenarios: list[Scenario], folder: Path, repetitions: int) -> list[Ro
     for number in range(repetitions):
         for scenario in scenarios:
             for tool in scenario.tools:
-                rounds.append(converge(scenario, tool, folder))
+                rounds.append(nothing_to_do(scenario, tool, folder, say))
                 say(f"{number + 1}/{repetitions} {scenario.name}: {tool.name}: {rounds[-1].run.wall:.1f} s")
     return rounds
 

@@ -33,7 +33,7 @@ def check(scenario: Scenario, facets: list[Facet], folder: Path, say: Say) -> li
 def _one(scenario: Scenario, tool: Tool, broken: dict[str, Facet], folder: Path) -> None:
     for pc, facet in broken.items():
         _disturb(pc, facet)
-    said = converge(scenario, tool, folder, noop=False).said
+    said = converge(scenario, tool, folder).said
     problems = [f"{pc}: not noticed: {facet.name}" for pc, facet in broken.items() if not said.changed[pc]]
     problems += [f"{pc}: changed although right" for pc in scenario.hosts if pc not in broken and said.changed[pc]]
     problems += [f"{pc}: not repaired: {facet.name}" for pc, facet in broken.items() if not _holds(pc, facet)]

@@ -23,14 +23,17 @@ RECAP = re.compile(
     r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)", re.MULTILINE
 )
 
+CHANGED = re.compile(r"^changed: \[([^\]]+)\]", re.MULTILINE)
+
 
 @dataclass
 class Said:
-    """Per host: checks (operations or tasks), and how many of them changed something or failed."""
+    """Per host: checks (operations or tasks), and how many of them changed something or failed. `what`: `host: check` that changed."""
 
     checks: dict[str, int] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    what: list[str] = field(default_factory=list)
 
 
 class Pyinfra:
@@ -62,7 +65,8 @@ class Pyinfra:
         for operation in operations:
             for kind in ("success", "no_change", "error"):
                 for host in operation[kind]:
-                    _count(said, host.rpartition("/")[2] if host.startswith(self._connector) else host, kind)
+                    _count(said, host.removeprefix(f"{self._connector}/"), kind)
+            said.what += [f"{host}: {operation['name']}" for host in operation["success"]]
         return said
 
 
@@ -103,6 +107,8 @@ class Ansible:
         for host, ok, changed, unreachable, failed, skipped in RECAP.findall(run.out):
             said.checks[host] = int(ok) + int(skipped) + int(failed)
             said.changed[host], said.failed[host] = int(changed), int(unreachable) + int(failed)
+        for task in run.out.split("\nTASK [")[1:]:
+            said.what += [f"{host}: {task.partition(']')[0]}" for host in CHANGED.findall(task)]
         if not said.checks:
             raise SystemExit(f"{self.name}: gives no result, exit code {run.code}\n{run.out[-1000:]}{run.err[-1000:]}")
         return said

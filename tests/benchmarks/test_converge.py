@@ -120,11 +120,16 @@ def test_results_of_pyinfra_are_read(tmp_path: Path) -> None:
     tool = tools.Pyinfra("stock pyinfra", "@ssh", deploy, tmp_path, {})
     said = tool.said(run(out=done.stdout, code=done.returncode))
     assert (said.checks, said.changed, said.failed) == ({"@local": 3}, {"@local": 1}, {"@local": 1})
+    assert said.what == ["@local: a"]
 
 
 def test_recap_of_ansible_is_read() -> None:
     # As ansible-core 2.19 prints it.
     recap = (
+        "\nTASK [Docker runs] *************************************************************\n"
+        "ok: [copy2]\nchanged: [copy1]\n"
+        "\nTASK [Files] *******************************************************************\n"
+        "changed: [copy1] => (item={'path': '/etc/a'})\nok: [copy2] => (item={'path': '/etc/a'})\n"
         "\nPLAY RECAP *********************************************************************\n"
         "copy1                      : ok=14   changed=2    unreachable=0    failed=0    skipped=6    rescued=0    ignored=0   \n"
         "copy2                      : ok=0    changed=0    unreachable=1    failed=0    skipped=0    rescued=0    ignored=0   \n"
@@ -133,6 +138,7 @@ def test_recap_of_ansible_is_read() -> None:
     assert said.checks == {"copy1": 20, "copy2": 0}
     assert said.changed == {"copy1": 2, "copy2": 0}
     assert said.failed == {"copy1": 0, "copy2": 1}
+    assert said.what == ["copy1: Docker runs", "copy1: Files"]
 
 
 def run(wall: float = 1.0, out: str = "", code: int = 0) -> Run:
