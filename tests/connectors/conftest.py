@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,21 @@ class WindowsPC(Sshd):
 
 
 @pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[Sshd]:
+def start() -> Iterator[Callable[[Sshd], Sshd]]:
+    """Starts a PC of the test's own; it is stopped however the test ends."""
+    with ExitStack() as started:
+
+        def go(server: Sshd) -> Sshd:
+            started.callback(server.stop)
+            return server.start()
+
+        yield go
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, start: Callable[[Sshd], Sshd]) -> Sshd:
     """A PC of this test's own with a plain shell."""
-    server = Sshd(tmp_path / "sshd").start()
-    yield server
-    server.stop()
+    return start(Sshd(tmp_path / "sshd"))
 
 
 @pytest.fixture(scope="session")

@@ -138,13 +138,14 @@ def test_a_folder_is_never_mistaken_for_a_file(side: Side, tmp_path: Path, caplo
 def test_damage_on_the_way_is_found_and_changes_nothing(
     request: pytest.FixtureRequest, hosts: Hosts, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    start = request.getfixturevalue("start")
     if kind == "@linux":
-        pc = Sshd(tmp_path / "pc", f'ForceCommand {DAMAGE} sh -c "$SSH_ORIGINAL_COMMAND"').start()
+        pc = start(Sshd(tmp_path / "pc", f'ForceCommand {DAMAGE} sh -c "$SSH_ORIGINAL_COMMAND"'))
     else:
-        pc = WindowsPC(tmp_path / "pc", f"{DAMAGE} {DOUBLE}/shell", engine=request.getfixturevalue("engine"))
-        pc.start()
+        engine = request.getfixturevalue("engine")
+        pc = start(WindowsPC(tmp_path / "pc", f"{DAMAGE} {DOUBLE}/shell", engine=engine))
         pc.control("setup")
-    folder = pc.path("C:") if isinstance(pc, WindowsPC) and kind == "@windows" else tmp_path
+    folder = pc.path("C:") if kind == "@windows" else tmp_path
     remote = "C:\\file" if kind == "@windows" else f"{tmp_path}/file"
     host = the(hosts({f"{kind}/pc": pc.data}), f"{kind}/pc")
     content = b"x" * 1000 + b"a right byte" + b"x" * 1000
@@ -164,4 +165,3 @@ def test_damage_on_the_way_is_found_and_changes_nothing(
     assert not list(tmp_path.glob("back*"))
 
     assert host.put_file(io.BytesIO(b"nothing to damage"), remote)
-    pc.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from citadelle.connectors.ssh import Connection, Target, Unreachable
 from tests.inventory.conftest import Checkout
 from tests.sshd import Sshd, free_port, make_key
+
+Start = Callable[[Sshd], Sshd]
 
 
 def refused(sshd: Sshd, **data: object) -> str:
@@ -108,32 +111,30 @@ def test_a_port_where_nothing_listens_and_one_that_does_not_speak_ssh(sshd: Sshd
     ("offered", "taken"),
     [("", "aes256-gcm@openssh.com"), ("Ciphers aes128-ctr\nMACs hmac-sha2-256-etm@openssh.com", "aes128-ctr")],
 )
-def test_encryption_is_authenticated(tmp_path: Path, offered: str, taken: str) -> None:
-    server = Sshd(tmp_path / "sshd", offered).start()
+def test_encryption_is_authenticated(start: Start, tmp_path: Path, offered: str, taken: str) -> None:
+    server = start(Sshd(tmp_path / "sshd", offered))
     transport = Connection(Target.from_data("pc", server.data)).channel().get_transport()
     assert transport is not None
     assert (transport.remote_cipher, transport.local_cipher) == (taken, taken)
-    server.stop()
 
 
 @pytest.mark.parametrize("offered", ["Ciphers aes256-cbc", "Ciphers aes256-ctr\nMACs hmac-sha1,hmac-sha2-256"])
-def test_an_old_way_of_encryption_is_refused(tmp_path: Path, offered: str) -> None:
-    server = Sshd(tmp_path / "sshd", offered).start()
+def test_an_old_way_of_encryption_is_refused(start: Start, tmp_path: Path, offered: str) -> None:
+    server = start(Sshd(tmp_path / "sshd", offered))
     # Either side may be the first to find that they have nothing in common.
     assert refused(server).startswith(f"unreachable: 127.0.0.1 port {server.port}: ")
     assert "Accepted publickey" not in server.log
-    server.stop()
 
 
-def test_each_fault_fails_its_own_host_alone(checkout: Checkout, sshd: Sshd, tmp_path: Path) -> None:
+def test_each_fault_fails_its_own_host_alone(checkout: Checkout, sshd: Sshd, start: Start, tmp_path: Path) -> None:
     """One run of the real command over a right host and four wrong ones."""
-    changed = Sshd(tmp_path / "changed").start()
+    changed = start(Sshd(tmp_path / "changed"))
     changed.stop()
     changed.change_host_key()
     changed.start()
-    unknown = Sshd(tmp_path / "unknown").start()
+    unknown = start(Sshd(tmp_path / "unknown"))
     (unknown.folder / "known_hosts").write_text("")
-    key = Sshd(tmp_path / "key").start()
+    key = start(Sshd(tmp_path / "key"))
     (key.folder / "authorized_keys").write_text("")
     data = {
         "right": sshd.data,
@@ -148,8 +149,6 @@ def test_each_fault_fails_its_own_host_alone(checkout: Checkout, sshd: Sshd, tmp
         "deploy.py", f"from pyinfra.operations import server\nserver.shell(commands=['echo done > {mark}'])\n"
     )
     done = checkout.pyinfra("-y", "inventory", "deploy.py")
-    for server in (changed, unknown, key):
-        server.stop()
     assert mark.read_text() == "done\n", done.stdout
     for name, what in {
         "changed": "host key is another one than expected: ssh-ed25519",
