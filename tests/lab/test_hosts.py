@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -204,8 +205,15 @@ def test_the_release_is_what_its_manifest_says(pc: Pc, read: Read) -> None:
 def test_only_root_reads_the_operators_key(pc: Pc, read: Read) -> None:
     assert read(pc, "stat -c %a:%U:%G /etc/citadelle/operator.key").strip() == "600:root:root"
     key = read(pc, "cat /etc/citadelle/operator.key").strip()
+    assert (
+        read(pc, "cd /etc/citadelle/gateway && stat -c %a:%u:%g . keys.json pepper").split()
+        == ["750:0:10002"] + ["640:0:10002"] * 2
+    )
     stored = json.loads(read(pc, "cat /etc/citadelle/gateway/keys.json"))["keys"]
-    assert [entry["sha256"] for entry in stored] == [hashlib.sha256(key.encode()).hexdigest()]
+    pepper = bytes.fromhex(read(pc, "cat /etc/citadelle/gateway/pepper").strip())
+    assert {entry["id"]: entry["hmac"] for entry in stored}["operator"] == hmac.new(
+        pepper, key.encode(), "sha256"
+    ).hexdigest()
 
 
 def test_a_pc_with_the_model_loaded_stays_small(pc: Pc, read: Read) -> None:
