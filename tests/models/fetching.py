@@ -67,11 +67,11 @@ class Registry:
 
 
 @contextmanager
-def running(store: Path, control: Path) -> Iterator[Registry]:
-    """The double serving `store`."""
+def running(store: Path, control: Path, *upstream: str) -> Iterator[Registry]:
+    """The double serving `store`, or what `upstream` serves."""
     control.mkdir(exist_ok=True)
     (control / "fault.json").write_text("{}")
-    command = [sys.executable, "-m", "tests.models.registry", str(store), str(control)]
+    command = [sys.executable, "-m", "tests.models.registry", str(store), str(control), *upstream]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes) as process:
         yield Registry(f"http://127.0.0.1:{int(process.stdout.readline())}", control)  # type: ignore[union-attr]

@@ -1,10 +1,11 @@
-"""A faulty double of a model registry, in a process of its own: `python -m tests.models.registry STORE CONTROL`.
+"""A faulty double of a model registry, in a process of its own: `python -m tests.models.registry STORE CONTROL [UPSTREAM]`.
 
 It serves a store's manifests and blobs as registries do: `/v2/<namespace>/<model>/manifests/<tag or digest>` and `/blobs/<digest>`, with
 ranges. CONTROL is a folder: `fault.json` there says how it misbehaves (read at each request), `log` gets one line of JSON per request.
 Faults: `mode` "plain" (a distribution registry: blobs directly, manifests by digest too) or "redirect" (as Ollama's: blobs by a redirect
 to another path, no manifest by digest); `fault`: see FAULTS; `on`: "manifests", "blobs" or "cdn"; `times`: how many answers it spoils;
 `least`: only files of so many bytes.
+With UPSTREAM, the address of a genuine registry, it is a front of that: manifests come from there, blobs are a redirect to there.
 The genuine docker-registry is held against the same expectations in test_genuine_registry.py.
 """
 
@@ -15,12 +16,15 @@ import json
 import re
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 STORE, CONTROL = (Path(argument) for argument in [*sys.argv, "", ""][1:3])
+UPSTREAM = "".join(sys.argv[3:4])
 LOCK = threading.Lock()
 spoiled: dict[str, int] = {}
 
@@ -54,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
         return fault
 
     def serve(self, cdn: str | None, name: str, kind: str, reference: str) -> None:
+        if UPSTREAM:
+            return self.front(kind)
         is_plain = self.told.get("mode", "plain") == "plain"
         if kind == "blobs" and not is_plain and not cdn:
             return self.answer(
@@ -61,6 +67,15 @@ class Handler(BaseHTTPRequestHandler):
             )
         body = self.content(name, kind, reference, by_digest=is_plain)
         return self.answer(404) if body is None else self.send(body)
+
+    def front(self, kind: str) -> None:
+        if kind == "blobs":
+            return self.answer(307, {"Location": UPSTREAM + self.path})
+        try:
+            with urllib.request.urlopen(UPSTREAM + self.path, timeout=10) as theirs:
+                return self.answer(200, {"Content-Type": theirs.headers["Content-Type"]}, theirs.read())
+        except urllib.error.HTTPError as error:
+            return self.answer(error.code)
 
     def content(self, name: str, kind: str, reference: str, *, by_digest: bool) -> bytes | None:
         if kind == "blobs":
