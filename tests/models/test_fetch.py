@@ -348,7 +348,7 @@ def test_one_fetch_at_a_time(tmp_path: Path, lock: ModelsLock, registry: Registr
     staging = tmp_path / "store" / STAGING
     staging.mkdir(parents=True)
     holder = os.open(staging, os.O_RDONLY)
-    fcntl.flock(holder, fcntl.LOCK_EX)
+    fcntl.flock(holder, fcntl.LOCK_SH)
     with pytest.raises(verify.Refused, match="another fetch is at work in this store"):
         bring(tmp_path / "store", lock, registry.url)
     fcntl.flock(holder, fcntl.LOCK_UN)
