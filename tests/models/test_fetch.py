@@ -357,6 +357,7 @@ def test_one_fetch_at_a_time(tmp_path: Path, lock: ModelsLock, registry: Registr
     bring(tmp_path / "store", lock, registry.url)
 
 
+@pytest.mark.lab  # as the other long ones here
 def test_the_disk_is_asked_first(tmp_path: Path, source: Path, registry: Registry, as_root: None) -> None:
     (tmp_path / "small").mkdir()
     script = 'mount -t tmpfs -o size=32M tmpfs "$1" && shift && exec "$@"'

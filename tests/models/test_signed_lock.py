@@ -20,7 +20,7 @@ from tests.models.approved import approve, pem
 from tests.models.test_generated import scalars, values
 
 GOOD = (ROOT / "policies/models.lock.json").read_bytes()
-MANY = settings(max_examples=200, deadline=None, derandomize=True)
+MANY = settings(max_examples=100, deadline=None, derandomize=True)
 KNOWN = [
     *("format", "serial", "expires", "models", "name", "purpose", "licence", "source", "manifest", "config", "layers"),
     *("mediaType", "digest", "size"),
