@@ -74,7 +74,8 @@ def running(store: Path, control: Path, *upstream: str) -> Iterator[Registry]:
     command = [sys.executable, "-m", "tests.models.registry", str(store), str(control), *upstream]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes) as process:
-        yield Registry(f"http://127.0.0.1:{int(process.stdout.readline())}", control)  # type: ignore[union-attr]
+        scheme = "https" if (control / "tls.pem").exists() else "http"
+        yield Registry(f"{scheme}://127.0.0.1:{int(process.stdout.readline())}", control)  # type: ignore[union-attr]
         process.stdin.close()  # type: ignore[union-attr]
 
 

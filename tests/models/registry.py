@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import sys
 import threading
 import urllib.error
@@ -216,6 +217,10 @@ FAULTS: dict[str, Callable[..., None]] = {
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if (CONTROL / "tls.pem").exists():  # key and certificate: https, with redirects that lead away from it
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(CONTROL / "tls.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()  # until whoever started it goes

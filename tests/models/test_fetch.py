@@ -5,15 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from citadelle.models import verify
 from citadelle.models.fetch import STAGING, Fetched, Job, fetch
@@ -253,21 +260,23 @@ def chunks_there(store: Path) -> int:
     return sum(path.read_bytes().count(1) for path in maps)
 
 
-@pytest.mark.parametrize(
-    "after",
-    [
-        pytest.param(0, marks=pytest.mark.lab),
-        pytest.param(verify.CHUNK // 2, marks=pytest.mark.lab),
-        2 * verify.CHUNK + 1,
-        pytest.param(SIZE - 1, marks=pytest.mark.lab),
-    ],
-)
 def test_killed_and_resumed_what_is_there_is_not_asked_for_again(
-    tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry, after: int
+    tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry
 ) -> None:
+    kill_and_resume(tmp_path / "store", source, lock, registry, 2 * verify.CHUNK + 1)
+
+
+@pytest.mark.lab
+def test_killed_and_resumed_at_fifty_points(tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry) -> None:
+    for index, after in enumerate(random.Random(2).sample(range(SIZE), 50)):
+        kill_and_resume(tmp_path / str(index), source, lock, registry, after)
+
+
+def kill_and_resume(store: Path, source: Path, lock: ModelsLock, registry: Registry, after: int) -> None:
     """Killed (-9) when the registry has sent `after` bytes of the weights and the command has kept what is whole of them."""
-    store, kept, weights = tmp_path / "store", after // verify.CHUNK, lock.models[0].weights.digest
+    kept, weights = after // verify.CHUNK, lock.models[0].weights.digest
     registry.set(fault="stuck", after=after, least=SIZE)
+    registry.requests()
     process = start(store, source, registry)
     log = registry.control / "log"
     wait_for(lambda: log.exists() and weights in log.read_text() and chunks_there(store) == kept)
@@ -407,6 +416,41 @@ def test_a_redirect_never_leaves_https_but_inside_a_plain_registry() -> None:
             _next(here, place, "https")
     with pytest.raises(RegistryError, match="redirects away from https"):
         _next("https://cdn.example/hop", "http://cdn.example/y", "https")
+
+
+def certify(folder: Path) -> Path:
+    """`tls.pem` in the folder: a key and a certificate of its own for 127.0.0.1; returns its path."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "registry double")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    certificate = builder.add_extension(address, critical=False).sign(key, SHA256())
+    folder.mkdir()
+    secret = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    (folder / "tls.pem").write_bytes(secret + certificate.public_bytes(form.Encoding.PEM))
+    return folder / "tls.pem"
+
+
+def test_https_by_a_companys_own_authority_and_never_away_from_it(
+    tmp_path: Path, source: Path, lock: ModelsLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    bundle = certify(tmp_path / "control")
+    with running(source / "source", tmp_path / "control") as registry:
+        with pytest.raises(RegistryError, match="cannot prove who it is"):
+            bring(tmp_path / "store", lock, registry.url)
+        assert registry.requests() == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        registry.set(mode="redirect")
+        with pytest.raises(RegistryError, match="redirects away from https: http://localhost:"):
+            bring(tmp_path / "store", lock, registry.url)
+        assert not any(one["path"].startswith("/cdn") for one in registry.requests())
+        registry.set()
+        bring(tmp_path / "store", lock, registry.url)
+    assert findings(tmp_path / "store", lock) == []
 
 
 def test_nobody_listens(tmp_path: Path, lock: ModelsLock) -> None:
