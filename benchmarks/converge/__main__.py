@@ -48,12 +48,12 @@ def say(text: str) -> None:
 
 def prepare(asked: argparse.Namespace, folder: Path) -> list[Scenario]:
     """Copies up and converged; what to run over what."""
-    wanted = _desired(folder, next(iter(fleet.copy_hosts(1).values())))
+    copies = fleet.copy_hosts(asked.copies)
+    wanted = _desired(folder, next(iter(copies.values())))
     ours, *others = tools.tools(wanted)
     others = [tool for tool in others if not asked.tool or any(word in tool.name for word in asked.tool)]
     if any(tool.name == "ansible" for tool in others):
         tools.have_ansible()
-    copies = fleet.copy_hosts(asked.copies)
     log = state.log("benchmark")
     first = fleet.have_first(log)
     _settle(Scenario("first copy", {first: copies[first]}, (ours,)), folder)

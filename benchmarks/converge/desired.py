@@ -80,11 +80,10 @@ def _file(file: File, folder: Path) -> dict[str, str]:
 
 def _probes(references: list[str], release: str) -> dict[str, str]:
     """Shell commands that succeed where a claim holds."""
-    inspect = " && ".join(f"docker image inspect --format ok {reference}" for reference in references)
     running = r"s/^running \([^ ]* [^ ]*\) running .*(healthy).*/\1/p"
     return {
         "models_bound": f"{RUN} status",
-        "images": inspect,
+        "images": f"docker image inspect --format ok {' '.join(references)}",
         "operator_key": f"{MAKE_KEY} --check",
         "release": f"cd {RELEASES}/{release} && sha256sum --check --quiet MANIFEST.sha256",
         "running": (

@@ -7,6 +7,7 @@ They carry the lab's label, so `bin/lab down` removes them too.
 from __future__ import annotations
 
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,17 @@ def lab_hosts() -> Hosts:
 
 
 def copy_hosts(count: int) -> Hosts:
-    """Inventory data of the copies: the lab's own for a Linux PC, with each copy's address."""
-    groups = runpy.run_path(str(state.ROOT / "inventory/lab.py"))
-    return {name: {**groups["linux"][0][1], "ssh_hostname": address} for name, address in _copies(count).items()}
+    """Inventory data of the copies: the lab's own for a Linux PC, with each copy's address and the images as they are now.
+
+    A `bin/lab` beside a run may build other images: all tools must be compared over the same.
+    """
+    data = runpy.run_path(str(state.ROOT / "inventory/lab.py"))["linux"][0][1]
+    lock, archive = folder() / "images.lock.env", folder() / "images.tar"
+    shutil.copyfile(data["stack_images_lock"], lock)
+    archive.unlink(missing_ok=True)
+    archive.hardlink_to(data["stack_images_archive"])  # the lab replaces this file, it never writes into it
+    kept = {"stack_images_lock": str(lock), "stack_images_archive": str(archive)}
+    return {name: {**data, **kept, "ssh_hostname": address} for name, address in _copies(count).items()}
 
 
 def containers(names: list[str]) -> list[str]:

@@ -79,4 +79,4 @@ files.put(name="Archive of the release", src=RELEASE["archive"], dest=archive, _
 server.shell(name="Release is unpacked", commands=REPAIRS["release"], _if=fresh.did_change)
 
 server.shell(name="Release runs", commands=REPAIRS["running"], _if=fails(PROBES["running"]))
-systemd.service(name="Stack starts at boot", service="citadelle-stack", running=None, enabled=True)
+systemd.service(name="Stack starts at boot", service="citadelle-stack", running=True, enabled=True)
