@@ -58,6 +58,9 @@ def have_others(count: int, log: Log) -> None:
     (first, address), *others = _copies(count).items()
     if all(pcs.inspect(containers([name])[0], "{{.State.Running}}") == "true" for name, _ in others):
         return
+    for name, _ in others:
+        pcs.remove_pc(name, log=log)
+    output(["docker", "image", "rm", IMAGE])
     pcs.exec_in_pc(first, ["sh", "-c", ANONYMOUS])
     run(["docker", "stop", "--time", "30", *containers([first])], log)
     run(["docker", "commit", *containers([first]), IMAGE], log)
