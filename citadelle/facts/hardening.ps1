@@ -61,7 +61,8 @@ Read-Section 'version' {
 Read-Section 'session' {
     $groups = & whoami.exe /groups /fo csv /nh
     if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
-    [ordered]@{ Groups = [string]($groups -join "`n"); UICulture = [string](Get-UICulture).Name }
+    # Without the names: identifiers are enough.
+    [ordered]@{ Groups = @($groups | ForEach-Object { [regex]::Matches($_, 'S-1-[0-9-]+') } | ForEach-Object { $_.Value }) -join ' '; UICulture = [string](Get-UICulture).Name }
 }
 Read-Section 'computer' {
     $system = Get-CimInstance -ClassName Win32_ComputerSystem

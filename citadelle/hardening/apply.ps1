@@ -44,5 +44,23 @@ if ($audits) {
         if (([int]$Matches[1] -band $audit_values[$at]) -ne $audit_values[$at]) { throw "is $($Matches[1]) after it was set" }
     }
 }
+if ($accounts) {
+    $base = $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N')
+    $lines = @('[Unicode]', 'Unicode=yes', '[Version]', 'signature="$CHICAGO$"', 'Revision=1', '[System Access]')
+    for ($at = 0; $at -lt $accounts.Count; $at++) { $lines += $accounts[$at] + ' = ' + $account_values[$at] }
+    $text = ''
+    try {
+        Set-Content -LiteralPath "$base.inf" -Value $lines -Encoding Unicode
+        & secedit.exe /configure /db "$base.sdb" /cfg "$base.inf" /areas SECURITYPOLICY /quiet | Out-Null
+        & secedit.exe /export /cfg "$base.txt" /areas SECURITYPOLICY /quiet | Out-Null
+        if (Test-Path -LiteralPath "$base.txt") { $text = [string](Get-Content -LiteralPath "$base.txt" -Raw) }
+    }
+    finally { Remove-Item -Path "$base*" }
+    Set-Each $account_ids {
+        param($at)
+        if ($text -notmatch ('(?m)^' + $accounts[$at] + ' = (-?\d+)\s*$')) { throw 'cannot be read again' }
+        if ([int]$Matches[1] -ne $account_values[$at]) { throw "is $($Matches[1]) after it was set" }
+    }
+}
 $global:LASTEXITCODE = 0
 if ($refused.Count) { throw "this PC does not keep: $($refused -join '; ')" }

@@ -77,7 +77,7 @@ def _judge(control: Control, state: State, waivers: list[Waiver], today: date) -
         found = f"absent, which means {found}"
     if expression.holds(value, control.wanted):
         return Verdict(control, "pass", found, wanted)
-    return _waived(Verdict(control, "fail", found, wanted), waivers, today)
+    return _waived(Verdict(control, "fail", found, wanted, _cure(value, control)), waivers, today)
 
 
 def _not_applicable(control: Control, state: State) -> str:
@@ -117,15 +117,27 @@ def wanted_text(control: Control) -> str:
     return expression.describe(control.wanted)
 
 
+def _wrong(value: list[Any], control: Control) -> list[Any]:
+    return [item for item in value if not expression.matches(item, control.wanted["every"])]
+
+
+def _cure(value: Any, control: Control) -> str:
+    """What to do about items that bring their cure along, as volumes do."""
+    if not isinstance(value, list) or "every" not in control.wanted:
+        return ""
+    return "; ".join(
+        f"{item['volume']} {item['meaning']}: {item['cure']}" for item in _wrong(value, control) if "cure" in item
+    )
+
+
 def _found(value: Any, control: Control) -> str:
     """For a list, the items that are wrong: their name, and the fields that are asked for."""
     if control.judge.kind == "audit":
         return AUDITED.get(value, str(value))
     if not isinstance(value, list) or "every" not in control.wanted:
         return expression.show(value)
-    fields = control.wanted["every"]
-    wrong = [item for item in value if not expression.matches(item, fields)]
-    shown = [{name: item[name] for name in dict.fromkeys([*NAMES, *fields]) if name in item} for item in wrong or value]
+    names = dict.fromkeys([*NAMES, *control.wanted["every"]])
+    shown = [{name: item[name] for name in names if name in item} for item in _wrong(value, control) or value]
     return expression.show(shown)
 
 

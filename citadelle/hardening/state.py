@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ def _volumes(value: Any) -> list[dict[str, Any]]:
 def _volume(value: dict[str, Any]) -> dict[str, Any]:
     kinds = frozenset(int(one["KeyProtectorType"]) for one in listed(value.get("KeyProtector")))
     volume = bitlocker.Volume.model_validate({**value, "protectors": kinds})
-    return {"volume": volume.mount_point, "system": volume.is_system, "verdict": bitlocker.judge(volume).verdict}
+    found = bitlocker.judge(volume)
+    return {"volume": volume.mount_point, "system": volume.is_system, **asdict(found)}
 
 
 def _services(value: Any) -> dict[str, dict[str, Any]]:

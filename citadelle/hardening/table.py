@@ -12,6 +12,7 @@ from citadelle.hardening import expression
 
 # The C loader is ten times faster on a table of this length; as safe as the other.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+APPLIED = ("registry", "service", "audit", "account")
 Text = Annotated[str, Field(min_length=5)]
 Edition = Literal["pro", "education", "enterprise", "server"]
 
@@ -105,7 +106,7 @@ class Control(_Strict):
         if self.judge.kind == "audit" and set(self.wanted) != {"bits"}:
             raise ValueError("an audited subcategory wants bits")
         if self.apply is not None:
-            if self.judge.kind not in ("registry", "service", "audit"):
+            if self.judge.kind not in APPLIED:
                 raise ValueError(f"cannot be applied: {self.judge.kind}")
             if self.judge.kind == "service" and self.apply != "Disabled":
                 raise ValueError(f"a service can only be Disabled: {self.apply}")

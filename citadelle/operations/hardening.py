@@ -27,7 +27,7 @@ COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "yellow"
 
 @dataclass(frozen=True)
 class Change:
-    """One setting: `kind` is registry, service or audit; `target` and `value` as in the table of controls."""
+    """One setting: `kind` is registry, service, audit or account; `target` and `value` as in the table of controls."""
 
     control: str
     kind: str
@@ -45,12 +45,16 @@ def verdicts(state: State, table: Table, waivers: list[Waiver], today: date) -> 
     return judge(state, table, waivers, host=str(host.name), groups=list(host.groups), today=today)
 
 
-def changes(found: Sequence[Verdict]) -> list[Change]:
-    """What can be set by itself among what is wrong. What is waived or unknown is left alone."""
+def changes(found: Sequence[Verdict], state: State) -> list[Change]:
+    """What can be set by itself among what is wrong. What is waived or unknown is left alone.
+
+    So is the policy of accounts on a joined PC: its domain would set it back.
+    """
+    joined = bool((state.sections.get("computer") or {}).get("PartOfDomain"))
     return [
         Change(control.id, control.judge.kind, control.judge.target, control.apply)
         for control in (verdict.control for verdict in found if verdict.status == "fail")
-        if control.apply is not None
+        if control.apply is not None and not (joined and control.judge.kind == "account")
     ]
 
 
@@ -85,7 +89,7 @@ def settings(changes: list[Change]) -> Generator[PyinfraCommand, None, None]:
 def script(changes: Sequence[Change]) -> str:
     """The PowerShell that sets all of them."""
     values: dict[str, list[int | str]] = {}
-    for kind, name in (("registry", "registry"), ("service", "services"), ("audit", "audits")):
+    for kind, name in (("registry", "registry"), ("service", "services"), ("audit", "audits"), ("account", "accounts")):
         mine = [change for change in changes if change.kind == kind]
         values |= {f"{kind}_ids": [change.control for change in mine], name: [change.target for change in mine]}
         values |= {f"{kind}_values": [change.value for change in mine]}

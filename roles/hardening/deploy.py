@@ -31,7 +31,7 @@ def hardening() -> None:
     table, waivers = tables(settings)
     state = operations.look(table)
     found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
-    planned = operations.changes(found) if settings.hardening_apply else []
+    planned = operations.changes(found, state) if settings.hardening_apply else []
     operations.tell(found, planned)
     if settings.hardening_states and state.raw:
         operations.save(state, settings.hardening_states)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -22,6 +23,7 @@ from citadelle.hardening.bitlocker import (
 )
 from citadelle.hardening.state import State
 from tests.conftest import shared_path
+from tests.hardening.states import verdicts
 
 TPM, PIN, KEY, RECOVERY, PASSWORD = (
     Protector.TPM, Protector.TPM_PIN, Protector.EXTERNAL_KEY, Protector.RECOVERY_PASSWORD, Protector.PASSWORD,
@@ -107,7 +109,7 @@ def test_a_recovery_password_is_not_taken_along() -> None:
     raw = {"MountPoint": "C:", "VolumeType": 0, "ProtectionStatus": 1, "VolumeStatus": 1,
            "KeyProtector": [{"KeyProtectorType": 3, "RecoveryPassword": secret}]}  # fmt: skip
     state = State.parse({"format": 1, "sections": {"bitlocker": raw}})
-    assert state.sections["bitlocker"] == [{"volume": "C:", "system": True, "verdict": "missing_protectors"}]
+    assert [one["verdict"] for one in state.sections["bitlocker"]] == ["missing_protectors"]
     assert secret not in repr(state)
 
 
@@ -138,4 +140,10 @@ def test_every_error_has_a_name_a_meaning_and_a_cure() -> None:
 def test_a_genuine_volume_in_clear() -> None:
     text = shared_path("data", "windows", "bitlocker", "bitlockervolume.realmjoin.clear.json").read_text("utf-8-sig")
     state = State.parse({"format": 1, "sections": {"bitlocker": json.loads(text)}})
-    assert state.sections["bitlocker"] == [{"volume": "C:", "system": True, "verdict": "clear"}]
+    (verdict,) = verdicts(
+        replace(state, sections=state.sections | {"version": {"EditionID": "Enterprise"}}), "WIN-BIT-01"
+    ).values()
+    assert verdict.line("pc1") == (
+        "pc1: fail: WIN-BIT-01 The system volume is encrypted, protected and recoverable: found volume=C: verdict=clear, "
+        "wanted one or more, each with verdict compliant (C: is not encrypted: enable BitLocker after its recovery key is in escrow)"
+    )

@@ -134,12 +134,19 @@ def test_one_section_that_is_broken_spoils_no_other() -> None:
 
 
 def test_what_is_waived_or_unknown_or_right_is_not_touched() -> None:
-    assert [change.control for change in changes([verdict(UAC, OFF)])] == ["WIN-UAC-01"]
+    assert [change.control for change in changes([verdict(UAC, OFF)], OFF)] == ["WIN-UAC-01"]
     for found in (verdict(UAC, OFF, waiver()), verdict(UAC, State()), verdict(UAC, State(registry={KEY: 1}))):
-        assert changes([found]) == []
-    assert changes([verdict(one("WIN-RDP-01"), State(registry={one("WIN-RDP-01").judge.target: 0}))]) == [], (
-        "judged only"
-    )
+        assert changes([found], OFF) == []
+    remote = State(registry={one("WIN-RDP-01").judge.target: 0})
+    assert changes([verdict(one("WIN-RDP-01"), remote)], remote) == [], "judged only"
+
+
+@pytest.mark.parametrize(("joined", "count"), [(False, 1), (True, 0)])
+def test_the_policy_of_accounts_is_the_domains_on_a_joined_pc(joined: bool, count: int) -> None:
+    state = parsed(security_policy="[System Access]\nMinimumPasswordLength = 8\n", computer={"PartOfDomain": joined})
+    found = verdict(one("WIN-PWD-01"), state)
+    assert found.status == "fail"
+    assert len(changes([found], state)) == count
 
 
 SCALARS = (
@@ -153,11 +160,14 @@ ITEMS = st.dictionaries(
     SCALARS | st.lists(SCALARS, max_size=2),
 )
 NAMES = sorted({control.judge.target.split(".")[0] for control in TABLE.controls if control.judge.kind == "state"})
+POLICY = st.integers(-1, 60).map(
+    "[System Access]\nMinimumPasswordLength = {0}\nLockoutDuration = {0}\nLockoutBadCount = {0}".format
+)
 SECTIONS = st.sampled_from([*NAMES, "services", "security_policy", "audit_policy"])
 STATES = st.fixed_dictionaries(
     {},
     optional={
-        "sections": st.dictionaries(SECTIONS, SCALARS | st.lists(ITEMS, max_size=3) | ITEMS, max_size=12),
+        "sections": st.dictionaries(SECTIONS, SCALARS | st.lists(ITEMS, max_size=3) | ITEMS | POLICY, max_size=12),
         "registry": st.dictionaries(st.sampled_from(TABLE.registry_values), SCALARS, max_size=40),
         "errors": st.dictionaries(
             st.sampled_from(NAMES), st.just({"id": "Broken", "result": "0x80004005"}), max_size=3
@@ -183,7 +193,7 @@ def converge(raw: dict[str, Any]) -> None:
     """Never an error; every control gets its verdict; what is set by itself passes afterwards, and what was right is not touched."""
     state = State.parse({"format": 1, "sections": {}} | raw)
     before = verdicts(state)
-    planned = changes(list(before.values()))
+    planned = changes(list(before.values()), state)
     registry = state.registry | {change.target: change.value for change in planned if change.kind == "registry"}
     sections = dict(state.sections)
     for change in planned:
@@ -191,7 +201,11 @@ def converge(raw: dict[str, Any]) -> None:
             sections["services"] = {**sections["services"], change.target.lower(): {"StartMode": change.value}}
         if change.kind == "audit":
             sections["audit_policy"] = {**sections["audit_policy"], change.target: change.value}
-    after = verdicts(State(sections, registry, state.errors))
+        if change.kind == "account":
+            policy = sections["security_policy"]
+            sections["security_policy"] = {**policy, "account": {**policy["account"], change.target: change.value}}
+    right = State(sections, registry, state.errors)
+    after = verdicts(right)
     assert len(before) == len(after) == len(TABLE.controls)
     assert all(before[change.control].status == "fail" and after[change.control].status == "pass" for change in planned)
-    assert changes(list(after.values())) == []
+    assert changes(list(after.values()), right) == []

@@ -61,7 +61,7 @@ def test_what_stands_against_the_mission_is_waived_with_its_reason_and_never_set
 
 
 def test_nothing_is_set_that_could_lock_anybody_out() -> None:
-    """Firewall, BitLocker's state, accounts, rights, remote desktop's switch and what WSL and SSH stand on are judged only."""
+    """Firewall, BitLocker's state, single accounts, rights, remote desktop's switch and what WSL and SSH stand on are judged only."""
     applied = {control.judge.target for control in TABLE.controls if control.apply is not None}
     needed = {"sshd", "LxssManager", "WSLService", "SharedAccess", "iphlpsvc", "hns", "vmcompute", "HvHost", "MpsSvc", "BFE", "Schedule",
               "CryptSvc", "wuauserv", "UsoSvc", "WinDefend", "wscsvc", "TermService", "WinRM", "bthserv"}  # fmt: skip
@@ -75,6 +75,7 @@ def test_nothing_is_set_that_could_lock_anybody_out() -> None:
         "registry",
         "service",
         "audit",
+        "account",
     }
 
 
@@ -91,7 +92,7 @@ def test_nothing_is_set_that_could_lock_anybody_out() -> None:
         ({"judge": {"state": "__class__.__mro__"}}, "controls.0.judge.state"),
         ({"wanted": {"eval": "1"}}, "wanted has no such predicate: eval"),
         ({"wanted": {"equals": 2}}, "what it applies is not what it wants: 1"),
-        ({"judge": {"account": "MinimumPasswordLength"}}, "cannot be applied: account"),
+        ({"judge": {"right": "SeDebugPrivilege"}}, "cannot be applied: right"),
         (
             {"judge": {"service": "x"}, "wanted": {"one_of": ["Auto"]}, "apply": "Auto"},
             "a service can only be Disabled: Auto",
