@@ -153,13 +153,8 @@ Read-List 'hyperv_firewall' {
 }
 Read-List 'hyperv_rules' {
     Get-NetFirewallHyperVRule -VMCreatorId '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
-        [ordered]@{
-            Name       = [string]$_.Name
-            Enabled    = [int]$_.Enabled
-            Direction  = [int]$_.Direction
-            Action     = [int]$_.Action
-            LocalPorts = @($_.LocalPorts | ForEach-Object { [string]$_ })
-        }
+        $rule = [ordered]@{ Name = [string]$_.Name; LocalPorts = @($_.LocalPorts | ForEach-Object { [string]$_ }) }
+        Add-Number $rule $_ @('Enabled', 'Direction', 'Action')
     }
 }
 Read-List 'port_proxies' {
@@ -214,11 +209,7 @@ Read-List 'antivirus' {
 }
 Read-List 'accounts' {
     Get-LocalUser | ForEach-Object {
-        [ordered]@{
-            SID              = [string]$_.SID.Value
-            Enabled          = [bool]$_.Enabled
-            PasswordRequired = [bool]$_.PasswordRequired
-        }
+        [ordered]@{ SID = [string]$_.SID.Value; Enabled = [bool]$_.Enabled; PasswordRequired = [bool]$_.PasswordRequired }
     }
 }
 Read-Section 'logon' {

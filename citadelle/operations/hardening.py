@@ -68,7 +68,7 @@ def tell(found: Sequence[Verdict], planned: Sequence[Change]) -> None:
 
 
 def save(state: State, folder: Path) -> None:
-    """Write the raw state as `<PC>.json`, for `citadelle audit windows`."""
+    """Write the raw state as `<PC>.json`, for `citadelle audit windows`. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (str(host.name).rpartition("/")[2] + ".json")
     path.write_text(json.dumps(state.raw, indent=1) + "\n", "utf-8")

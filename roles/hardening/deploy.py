@@ -1,10 +1,12 @@
 """A Windows PC judged by the table of controls, and put right where that is safe and can be undone."""
 
 from datetime import date
+from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
+from citadelle.hardening.state import State
 from citadelle.hardening.table import Table, TableError
 from citadelle.hardening.waivers import Waiver, load_waivers
 from citadelle.operations import hardening as operations
@@ -21,6 +23,15 @@ def tables(settings: HardeningSettings) -> tuple[Table, list[Waiver]]:
         raise DeployError(f"{host.name}: {error}\nhint: docs/windows.md says what stands in these files") from None
 
 
+def _save(state: State, folder: Path) -> None:
+    try:
+        operations.save(state, folder)
+    except OSError as error:
+        raise DeployError(
+            f"{host.name}: its state cannot be saved: {error}\nhint: set hardening_states to a folder that can be written"
+        ) from None
+
+
 @deploy("Hardening")
 def hardening() -> None:
     """One look at the PC; every deviation is told, and what may be set by itself is set in one script.
@@ -34,5 +45,5 @@ def hardening() -> None:
     planned = operations.changes(found, state) if settings.hardening_apply else []
     operations.tell(found, planned)
     if settings.hardening_states and state.raw:
-        operations.save(state, settings.hardening_states)
+        _save(state, settings.hardening_states)
     operations.settings(name="Set the controls that are safe and can be undone", changes=planned)

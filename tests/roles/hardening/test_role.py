@@ -124,3 +124,14 @@ def test_a_wrong_table_stops_before_anything(checkout: Checkout, pc: WindowsPC) 
     assert done.returncode == 1
     assert f"@windows/pc1: {checkout.path}/wrong.yaml: controls: Tuple should have at least 1 item" in done.stdout
     assert "hint: docs/windows.md says what stands in these files" in done.stdout
+
+
+def test_a_state_that_cannot_be_saved_is_said(checkout: Checkout, pc: WindowsPC) -> None:  # noqa: F811
+    checkout.write("taken", "a file where the folder should be")
+    given = {**pc.data, "hardening_states": str(checkout.path / "taken")}
+    checkout.write("inventory/mine.py", f"windows = [('@windows/pc1', {given!r})]\n")
+    checkout.write("deploy.py", DEPLOY)
+    done = checkout.pyinfra("-y", "inventory", "deploy.py", NO_COLOR="1")
+    assert done.returncode == 1
+    assert "@windows/pc1: its state cannot be saved: " in done.stdout
+    assert "hint: set hardening_states to a folder that can be written" in done.stdout
