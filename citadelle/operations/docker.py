@@ -106,7 +106,7 @@ def images(references: list[str], archive: str | None = None) -> Generator[Pyinf
     if not Path(archive).is_file():
         yield refusal(
             f"image archive is absent on this controller: {archive}",
-            "bin/lab makes it for the lab; set stack_images_archive",
+            "citadelle images build DIR, then set stack_images_archive as it prints",
         )
         return
     yield from _load(archive, missing)

@@ -27,13 +27,13 @@ def images(settings: StackSettings) -> dict[str, str]:
     path = settings.stack_images_lock
     if not path.is_file():
         raise DeployError(
-            f"{host.name}: images lock is absent: {path}\nhint: set stack_images_lock; bin/lab writes one for the lab"
+            f"{host.name}: images lock is absent: {path}\nhint: citadelle images build images, then set what it prints"
         )
     locked = read_env(path.read_text())
     wrong = [name for name in IMAGES if "@sha256:" not in locked.get(name, "")]
     if wrong:
         raise DeployError(
-            f"{host.name}: images lock gives no digest: {', '.join(wrong)} in {path}\nhint: NAME=image:tag@sha256:digest"
+            f"{host.name}: images lock gives no digest: {', '.join(wrong)} in {path}\nhint: citadelle images build DIR writes such a lock"
         )
     return {name: locked[name] for name in IMAGES}
 

@@ -33,11 +33,11 @@ class StackSettings(RoleSettings):
     stack_engine_context: int = Field(4096, ge=256, le=1048576, description="Context length in tokens.")
     stack_images_archive: Path | None = Field(
         None,
-        description="`docker save` archive on the controller with all images; without it hosts pull them from their registries.",
+        description="Archive on the controller that `citadelle images build` wrote; without it hosts pull from the lock's registries.",
     )
     stack_images_lock: Path = Field(
-        Path("compose/images.lock.env"),
-        description="File on the controller with ENGINE_IMAGE, GATEWAY_IMAGE, RAG_IMAGE by digest.",
+        Path("images/images.lock.env"),
+        description="File on the controller with ENGINE_IMAGE, GATEWAY_IMAGE, RAG_IMAGE by digest; `citadelle images build` writes it.",
     )
 
     @field_validator("stack_model")

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from citadelle import images
@@ -67,29 +68,19 @@ def _made(wanted: images.Build, log: Log) -> tuple[str, bool]:
 
 
 def engine(kind: str) -> images.Build:
-    """The engine image by its setting, `ollama` or `llamacpp`."""
-    args = {"DEBIAN_IMAGE": base_name(debian.NEWER)} | (OLLAMA if kind == "ollama" else {})
-    return images.Build(
-        name=f"citadelle-lab/{kind}",
-        context=state.ROOT / "compose/engine" / kind,
-        args=args,
-        secrets=_secrets() if kind == "ollama" else {},
-        labels=LABELS,
-        inputs=[recipe(debian.NEWER, debian.machine_source())],
-    )
+    """The engine image by its setting, `ollama` or `llamacpp`; both are built here, on the newer Debian."""
+    wanted = images.engine(kind, base_name(debian.NEWER), state.ROOT / "compose", "citadelle-lab")
+    inputs = [recipe(debian.NEWER, debian.machine_source())]
+    if kind == "ollama":
+        wanted = replace(wanted, args=dict(wanted.args) | OLLAMA, secrets=_secrets())
+    return replace(wanted, labels=LABELS, inputs=inputs)
 
 
 def service(name: str) -> images.Build:
     """The image of `gateway` or `rag`; its wheels must lie in `.lab/wheels/NAME` when it is built."""
-    return images.Build(
-        name=f"citadelle-lab/{name}",
-        context=state.ROOT / "compose" / name,
-        args={"PYTHON_IMAGE": PYTHON},
-        contexts={"wheels": state.STATE / "wheels" / name},
-        labels=LABELS,
-        inputs=[recipe(debian.BASE, debian.machine_source()), _text(state.CODE / "python/Dockerfile")],
-        network=False,
-    )
+    wanted = images.service(name, PYTHON, state.ROOT / "compose", state.STATE / "wheels", "citadelle-lab")
+    inputs = [recipe(debian.BASE, debian.machine_source()), _text(state.CODE / "python/Dockerfile")]
+    return replace(wanted, labels=LABELS, inputs=inputs)
 
 
 def build_engine(kind: str, log: Log) -> str:
@@ -98,9 +89,8 @@ def build_engine(kind: str, log: Log) -> str:
 
 
 def build_service(name: str, log: Log) -> str:
-    images.download_wheels(
-        state.ROOT / "compose" / name / "requirements.lock", state.STATE / "wheels" / name, lambda argv: run(argv, log)
-    )
+    lock, wheels = state.ROOT / "compose" / name / "requirements.lock", state.STATE / "wheels" / name
+    images.download_wheels(lock, wheels, lambda argv: run(argv, log), python=images.python_version(PYTHON))
     reference, built = _made(service(name), log)
     return f"{reference} {'built' if built else 'as it is'}"
 

@@ -72,11 +72,15 @@ def test_no_guess_at_the_model(two_models: Path, served: tuple[str, ...], named:
 def test_images_by_digest(tmp_path: Path) -> None:
     lock = tmp_path / "images.lock.env"
     settings = StackSettings(stack_images_lock=lock)
-    with pytest.raises(DeployError, match=r"^@linux/srv1: images lock is absent: /.*\nhint: set stack_images_lock"):
+    with pytest.raises(
+        DeployError, match=r"^@linux/srv1: images lock is absent: /.*\nhint: citadelle images build images, then set"
+    ):
         images(settings)
     lines = [f"{name}=registry.example/{name.lower()}:1@sha256:{'0' * 64}" for name in IMAGES]
     lock.write_text("\n".join([*lines[:2], "RAG_IMAGE=registry.example/rag:1", "OTHER=x"]))
-    with pytest.raises(DeployError, match=r"images lock gives no digest: RAG_IMAGE in "):
+    with pytest.raises(
+        DeployError, match=r"images lock gives no digest: RAG_IMAGE in .*\nhint: citadelle images build"
+    ):
         images(settings)
     lock.write_text("\n".join([*lines, "OTHER=x"]))
     assert list(images(settings)) == list(IMAGES)

@@ -1,0 +1,170 @@
+"""`citadelle images`: what hosts run, as one archive, made on a machine that reaches the registries. Exit codes as everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from citadelle import images
+from citadelle.release import read_env
+
+app = typer.Typer(no_args_is_help=True, help="Build the images that hosts run, as one archive with their digests.")
+PINS = "compose/images.lock.env"
+# Debian's stable release has no llama.cpp: its image is brought to this one first.
+LLAMACPP_SUITE = "forky"
+BASES = {"ollama": ["OLLAMA_IMAGE", "PYTHON_IMAGE"], "llamacpp": ["DEBIAN_IMAGE", "PYTHON_IMAGE"]}
+UNREACHABLE = re.compile(r"failed to do request|dial tcp|no such host|connection refused|i/o timeout|TLS handshake")
+ABSENT = re.compile(r"not found|manifest unknown")
+FREE = "see the lines above; df -h"
+
+
+@app.callback()
+def group() -> None:
+    """Has no options of its own; a lone command would otherwise lose its name."""
+
+
+@app.command()
+def build(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the archive and its lock; made if absent.")],
+    engine: Annotated[Literal["ollama", "llamacpp"], typer.Option(help="As the setting stack_engine.")] = "ollama",
+    pins: Annotated[Path, typer.Option(help="Third-party images by digest.")] = Path(PINS),
+) -> None:
+    """Pull what is pinned, build gateway and rag, and save all as DIR/images.tar with DIR/images.lock.env."""
+    bases = pinned(pins, BASES[engine])
+    need_docker()
+    for name, reference in bases.items():
+        typer.echo(f"{name}: {reference}", err=True)
+        with refusals("docker images"):
+            pull(reference)
+    wanted = {"ENGINE_IMAGE": bases.get("OLLAMA_IMAGE") or llamacpp(bases["DEBIAN_IMAGE"])}
+    for name in ("gateway", "rag"):
+        wanted[f"{name.upper()}_IMAGE"] = service(name, bases["PYTHON_IMAGE"], folder / "wheels")
+    with refusals(f"df -h {folder}; docker images --digests"):
+        images.bundle(wanted, folder, run)
+    typer.echo((folder / "images.lock.env").read_text().rstrip(), err=True)
+    typer.echo(settings(folder, engine))
+
+
+def settings(folder: Path, engine: str) -> str:
+    """Lines for the inventory; the engine is one of them where it is not the default."""
+    lines = {"stack_images_archive": folder / "images.tar", "stack_images_lock": folder / "images.lock.env"}
+    named = {key: str(path.resolve()) for key, path in lines.items()}
+    named |= {"stack_engine": engine} if engine != "ollama" else {}
+    return "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in named.items())
+
+
+def pinned(file: Path, names: Sequence[str]) -> dict[str, str]:
+    """The images of these names, all by digest; exit code 2 where one is not."""
+    if not file.is_file():
+        raise SystemExit(f"pins of images are absent: {file}\nhint: run in the checkout, or give --pins")
+    given = read_env(file.read_text())
+    wrong = [name for name in names if not re.fullmatch(r"[^@\s]+:[^@:/\s]+@sha256:[0-9a-f]{64}", given.get(name, ""))]
+    if wrong:
+        said = "; ".join(f"{name}={given.get(name, '')}" for name in wrong)
+        raise SystemExit(f"pins give no digest: {said} in {file}\nhint: NAME=image:tag@sha256:digest")
+    return {name: given[name] for name in names}
+
+
+def need_docker() -> None:
+    """Exit code 1, with all that is wrong, unless a Docker with buildx and the store that keeps digests answers."""
+    try:
+        said = images.answer(["docker", "info", "--format", "{{json .}}"])
+    except FileNotFoundError:
+        refuse("program is absent: docker", "install Docker Engine 28 or newer with its buildx plugin")
+    found = json.loads(said.stdout) if said.stdout.startswith("{") else {}
+    if said.returncode or not found.get("ServerVersion"):
+        why = (
+            "; ".join(found.get("ServerErrors") or said.stderr.strip().splitlines()[-1:])
+            or f"exit code {said.returncode}"
+        )
+        refuse(f"Docker daemon does not answer: {why}", "systemctl status docker; docker info")
+    problems = list(_unfit(found))
+    for what, hint in problems:
+        typer.echo(f"citadelle: {what}\nhint: {hint}", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _unfit(info: Mapping) -> Iterator[tuple[str, str]]:
+    if ["driver-type", "io.containerd.snapshotter.v1"] not in (info.get("DriverStatus") or []):
+        yield (
+            f"Docker does not use the containerd image store, which keeps digests: {info.get('Driver')}",
+            'set {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json, then systemctl restart docker',
+        )
+    plugins = [plugin["Name"] for plugin in (info.get("ClientInfo") or {}).get("Plugins") or []]
+    if "buildx" not in plugins:
+        yield f"Docker client has no buildx: {', '.join(plugins) or 'no plugin'}", "install docker-buildx-plugin"
+
+
+def pull(reference: str) -> None:
+    """Have a pinned image here; a registry that does not answer and one that lacks the digest are told apart."""
+    try:
+        images.pull(reference, run)
+    except subprocess.CalledProcessError as error:
+        said = last_line(error)
+        if UNREACHABLE.search(said):
+            registry = reference.partition("/")[0]
+            refuse(f"registry is unreachable: {registry}: {said}", "docker info shows the daemon's proxy and mirrors")
+        if ABSENT.search(said):
+            name = reference.partition("@")[0]
+            refuse(
+                f"registry has no image of this digest: {reference}",
+                f"docker buildx imagetools inspect {name} shows today's; review it, then change the pin",
+            )
+        refuse(f"image cannot be pulled: {reference}: {said}", "docker login, where the registry asks for it")
+
+
+def service(name: str, python: str, wheels: Path) -> str:
+    """Have the image of `gateway` or `rag`; gives its `name:tag`."""
+    typer.echo(f"{name}: wheels by hash, then the build without a network", err=True)
+    lock = Path("compose") / name / "requirements.lock"
+    with refusals(f"does this machine reach a package index (PIP_INDEX_URL)? {lock} decides which files are right"):
+        images.download_wheels(lock, wheels / name, run, python=images.python_version(python))
+    with refusals(FREE):
+        return images.build(images.service(name, python, Path("compose"), wheels), run)
+
+
+def llamacpp(debian: str) -> str:
+    """Have the image of llama.cpp; gives its `name:tag`."""
+    typer.echo(f"llamacpp: Debian's packages of {LLAMACPP_SUITE}", err=True)
+    with refusals("does the Docker daemon reach Debian's mirror? see the lines above"):
+        return images.build(images.engine("llamacpp", debian, Path("compose"), suite=LLAMACPP_SUITE), run)
+
+
+def run(command: Sequence[str]) -> None:
+    """Run to its end. Raises `CalledProcessError` with what it said."""
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+
+
+@contextmanager
+def refusals(hint: str) -> Iterator[None]:
+    """What fails inside ends the command with exit code 1; a program that failed is quoted."""
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        typer.echo("\n".join(_lines(error)[-12:]), err=True)
+        refuse(f"command failed with exit code {error.returncode}: {' '.join(error.cmd)}", hint)
+    except (OSError, ValueError) as error:
+        refuse(str(error), hint)
+
+
+def refuse(what: str, hint: str) -> NoReturn:
+    """Say it and end, with exit code 1."""
+    typer.echo(f"citadelle: {what}\nhint: {hint}", err=True)
+    raise typer.Exit(1)
+
+
+def last_line(error: subprocess.CalledProcessError) -> str:
+    """What a failed program said at its end, or its exit code."""
+    return (_lines(error) or [f"exit code {error.returncode}"])[-1]
+
+
+def _lines(error: subprocess.CalledProcessError) -> list[str]:
+    return f"{error.stdout or ''}\n{error.stderr or ''}".strip().splitlines()
