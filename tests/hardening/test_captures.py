@@ -42,6 +42,8 @@ def test_the_session_of_a_french_user_is_not_elevated() -> None:
     assert "Étiquette obligatoire" in groups
     state = parsed(session={"Groups": groups, "UICulture": "fr-FR"})
     assert status(state, "WIN-PLT-11") == {"WIN-PLT-11": "fail"}
+    filtered = groups.replace("S-1-5-15 ", "S-1-5-32-544 ")
+    assert status(parsed(session={"Groups": filtered}), "WIN-PLT-11") == {"WIN-PLT-11": "fail"}, "its level is medium"
     administrator = groups.replace("S-1-16-8192", "S-1-16-12288").replace("S-1-5-15 ", "S-1-5-32-544 ")
     assert status(parsed(session={"Groups": administrator}), "WIN-PLT-11") == {"WIN-PLT-11": "pass"}
 
