@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy
 from pyinfra.operations import systemd
 
-from citadelle import keys
+from citadelle import audit, audit_receiver, keys
 from citadelle.models import manifest, verify
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.operations import docker, files
@@ -19,6 +19,7 @@ from roles.stack.settings import StackSettings
 ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 MODES = {"/usr/local/lib/citadelle/stack": "755"}
+AUDIT = "citadelle-audit"
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
 
 
@@ -60,6 +61,7 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
         "KEYS_DIR": operations.KEYS_FOLDER,
+        "AUDIT_DIR": audit_receiver.FOLDER,
         "CHAT_MODEL": model.short_name,
         "ENGINE_MODEL_BLOB": model.weights.blob,
         "ENGINE_CONTEXT": settings.stack_engine_context,
@@ -71,8 +73,14 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
 
 
 def host_files() -> list[files.File]:
-    """What runs on the host beside the containers: the stack's script and unit, and the program that keeps the keys."""
-    return [files.File(keys.PROGRAM, Path(keys.__file__).read_bytes(), mode="755"), *files.role_files(FILES, MODES)]
+    """What runs on the host beside the containers: the stack's script and units, and the programs of keys and audit."""
+    programs = {
+        keys.PROGRAM: keys.__file__,
+        audit.PROGRAM: audit.__file__,
+        audit_receiver.PROGRAM: audit_receiver.__file__,
+    }
+    placed = [files.File(path, Path(source).read_bytes(), mode="755") for path, source in programs.items()]
+    return [*placed, *files.role_files(FILES, MODES)]
 
 
 @deploy("Stack")
@@ -89,7 +97,7 @@ def stack() -> None:
     files.present(
         name="Place the stack's programs and unit",
         files=host_files(),
-        after="systemctl daemon-reload",
+        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket && systemctl try-restart {AUDIT}.service",
     )
     operations.operator_key(name="Make the operator's key on the host")
     operations.release(name="Place the release of the stack", content=content)

@@ -46,6 +46,7 @@ class Project:
             "GATEWAY_PORT": str(self.port),
             "MODELS_DIR": str(self.models),
             "KEYS_DIR": str(self.folder / "keys"),
+            "AUDIT_DIR": str(self.folder / "audit/socket"),
         }
         self.variables = values
         (self.folder / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))

@@ -16,6 +16,11 @@ EXCLUDED = {
         "engine",
         "'/run/citadelle/models'",
     ): "the verified models, bound there read-only: the verification gate itself",
+    (
+        "CL-0013",
+        "gateway",
+        "'/run/citadelle/audit'",
+    ): "the socket of the audit's receiver: the gateway can only add to it",
     ("CL-0013", "gateway", "'/etc/citadelle/gateway'"): "keyed hashes and their pepper, read-only: holds no key",
 }
 

@@ -5,12 +5,14 @@ import os
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.conftest import write_keys
+from tests.gateway.receiver import Receiver, receiving
 
 from .running import KEY, MODELS, Project, docker, engine_of_images, free_port
 
@@ -29,12 +31,13 @@ def prepared(folder: Path, **changes: object) -> Project:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = prepared(tmp_path_factory.mktemp("stack"))
-    try:
-        done = project.up()
-        assert done.returncode == 0, done.stderr + project.compose("logs", "--tail", "20").stdout
-        yield project
-    finally:
-        project.compose("down", "--volumes", "--timeout", "5")
+    with receiving(project.folder / "audit"):
+        try:
+            done = project.up()
+            assert done.returncode == 0, done.stderr + project.compose("logs", "--tail", "20").stdout
+            yield project
+        finally:
+            project.compose("down", "--volumes", "--timeout", "5")
 
 
 def test_it_answers(stack: Project) -> None:
@@ -76,6 +79,25 @@ def test_nothing_of_a_question_is_kept(stack: Project) -> None:
     for service in SERVICES:
         found = stack.run(service, "grep", "-rl", CANARY, "/tmp", "/run").stdout
         assert found == "", service
+
+
+def test_every_question_is_on_record(stack: Project) -> None:
+    """Written by the receiver on this side of the socket; the container can reach it and nothing else of its folder."""
+    audit = Receiver.at(stack.folder / "audit")
+    before = len(audit.records())
+    assert stack.ask("hello", max_tokens=1)[0] == 200
+    assert stack.ask("hello", key="ck_wrong")[0] == 401
+    deadline = time.monotonic() + 30
+    while len(found := audit.records()) < before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert [(record["status"], record["completion_tokens"] > 0) for record in found[before:]] == [
+        (200, True),
+        (401, False),
+    ]
+    assert stack.run("gateway", "ls", "/run/audit").stdout == "audit.sock\n"
+    assert stack.run("gateway", "touch", "/run/audit/x").returncode != 0
+    assert audit.verify().returncode == 0
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -176,11 +198,12 @@ def test_without_verified_models_nothing_is_served(tmp_path: Path, there: bool) 
         (models / "manifests").mkdir(parents=True)
         (models / "blobs").mkdir()
     project = prepared(tmp_path, models=models, port=free_port(), name="citadelle-dev-empty")
-    try:
-        assert project.up(seconds=15).returncode != 0
-        if there:
-            assert project.ask("hello")[0] in (502, 503)
-        else:
-            assert not models.exists()  # nobody made an empty one on the way
-    finally:
-        project.compose("down", "--volumes", "--timeout", "2")
+    with receiving(project.folder / "audit"):
+        try:
+            assert project.up(seconds=15).returncode != 0
+            if there:
+                assert project.ask("hello")[0] in (502, 503)
+            else:
+                assert not models.exists()  # nobody made an empty one on the way
+        finally:
+            project.compose("down", "--volumes", "--timeout", "2")

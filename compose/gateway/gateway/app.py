@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import orjson
 
 from gateway import wire
+from gateway.audit import Trail
 from gateway.errors import Refusal
-from gateway.exchange import Exchange
+from gateway.exchange import GONE, Exchange
 from gateway.inference import Inference
 from gateway.keys import Key, KeyRing, RouteName
 from gateway.limits import Limiter
 from gateway.log import event
-from gateway.settings import Settings, load_policy
+from gateway.settings import Settings, load_policy, versions
 
 Handler = Callable[[Exchange, Key], Awaitable[None]]
 
@@ -24,6 +25,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._policy, self._prompt = load_policy(settings.policy_file)
+        self._versions = versions(settings.policy_file, self._prompt)
         self._keys = KeyRing(settings.keys_file)
         self._limiter = Limiter(self._policy)
         self._started = int(time.time())
@@ -40,10 +42,14 @@ class Gateway:
 
     async def _lifespan(self, receive: wire.Receive, send: wire.Send) -> None:
         await receive()
-        self._inference = Inference(self._settings, self._policy, self._prompt, self._limiter)
+        socket = self._settings.audit_socket
+        self._trail = Trail(socket, self._versions, self._limiter.restore) if socket else None
+        self._inference = Inference(self._settings, self._policy, self._prompt, self._limiter, self._trail)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._inference.close()
+        if self._trail:
+            await self._trail.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, exchange: Exchange) -> None:
@@ -52,18 +58,27 @@ class Gateway:
             await self._healthz(exchange)
             return
         await self._answered(exchange, route)
+        self._recorded(exchange)
         event(
             "request",
             key=exchange.holder, route=exchange.route, status=exchange.status, code=exchange.code, stream=exchange.stream,
             bytes_in=exchange.bytes_in, bytes_out=exchange.bytes_out, ms=exchange.milliseconds,
         )  # fmt: skip
 
+    def _recorded(self, exchange: Exchange) -> None:
+        if self._trail and exchange.code == "too_many_strangers":
+            self._trail.skip()
+        elif self._trail:
+            self._trail.note(exchange.record())
+
     async def _answered(self, exchange: Exchange, route: str) -> None:
         """Whatever happens inside, the client gets our words and the log a code: an exception's text may quote the request."""
         try:
+            if self._trail:
+                self._trail.check()
             await self._authorised(exchange, route)
         except wire.Gone:
-            exchange.status, exchange.code = 499, "client_gone"
+            exchange.status, exchange.code = GONE, "client_gone"
         except Refusal as refusal:
             await self._refuse(exchange, refusal)
         except Exception as error:  # the last line of defence of a server
@@ -99,8 +114,8 @@ class Gateway:
         return exchange.key
 
     async def _healthz(self, exchange: Exchange) -> None:
-        """Ready: a key is in force, and the engine answers and has the model."""
-        ready = len(self._keys) > 0 and await self._inference.engine.ready()
+        """Ready: a key is in force, requests can be recorded, and the engine answers and has the model."""
+        ready = len(self._keys) > 0 and await self._inference.ready()
         state = b'{"status":"ready"}' if ready else b'{"status":"not_ready"}'
         await wire.answer(exchange.send, 200 if ready else 503, state)
 

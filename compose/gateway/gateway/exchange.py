@@ -1,11 +1,16 @@
 """One request and all that is known about it besides its content."""
 
+import secrets
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway import wire
 from gateway.keys import Key
+from gateway.limits import Use
 from gateway.relay import Counted
+
+GONE = 499  # the status of a request whose client left
 
 
 @dataclass
@@ -26,6 +31,10 @@ class Exchange:
     answered: bool = False  # the engine has begun to answer: from here on it costs
     first: float | None = None  # when the first byte of an answer went out
     counted: Counted = field(default_factory=Counted)
+    used: Use = field(default_factory=Use)
+    model: str | None = None
+    passages: bool = False
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     async def sending(self, message: wire.Message) -> None:
         """Send, and count."""
@@ -46,3 +55,19 @@ class Exchange:
     def milliseconds(self) -> int:
         """Since the request began."""
         return round((time.monotonic() - self.began) * 1000)
+
+    def beginning(self) -> dict[str, Any]:
+        """What the audit gets before the engine is asked."""
+        return {
+            "id": self.id, "key": self.holder, "groups": list(self.key.groups) if self.key else [], "route": self.route,
+            "model": self.model, "stream": self.stream, "bytes_in": self.bytes_in,
+        }  # fmt: skip
+
+    def record(self) -> dict[str, Any]:
+        """What the audit gets when the request is over."""
+        return self.beginning() | {
+            "status": self.status, "code": self.code, "cancelled": self.status == GONE, "bytes_out": self.bytes_out,
+            "counted": self.used.requests, "prompt_tokens": self.used.tokens_in, "completion_tokens": self.used.tokens_out,
+            "ttft_ms": None if self.first is None else round((self.first - self.began) * 1000), "ms": self.milliseconds,
+            "passages": self.passages,
+        }  # fmt: skip

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import orjson
 
 from gateway import chat, wire
+from gateway.audit import Trail
 from gateway.engine import Engine, engine_failed
 from gateway.errors import Refusal
 from gateway.exchange import Exchange
@@ -23,7 +24,8 @@ _BYTES_PER_TOKEN = 4  # a guess, for what is reserved; the engine's own count se
 class Inference:
     """The way to the engine. Create inside the running loop."""
 
-    def __init__(self, settings: Settings, policy: Policy, prompt: str, limiter: Limiter) -> None:
+    def __init__(self, settings: Settings, policy: Policy, prompt: str, limiter: Limiter, trail: Trail | None) -> None:
+        self._trail = trail
         self._model, self._policy, self._prompt, self._limiter = settings.chat_model, policy, prompt, limiter
         self.engine = Engine(settings.engine_url, settings.chat_model, policy.limits)
         self._passages = Passages(settings.rag_socket, policy)
@@ -33,6 +35,10 @@ class Inference:
         """Close the connections."""
         await self.engine.close()
         await self._passages.close()
+
+    async def ready(self) -> bool:
+        """Whether the engine would answer, and the audit would take a record."""
+        return await self.engine.ready() and (self._trail is None or await self._trail.ready())
 
     async def answer(self, exchange: Exchange, key: Key) -> None:
         """Answer a chat request. Raise Refusal or Gone; the budgets are right in any case."""
@@ -46,7 +52,8 @@ class Inference:
             refused = refusal.status
             raise
         finally:
-            ticket.settle(_used(exchange, ticket, refused))
+            exchange.used = _used(exchange, ticket, refused)
+            ticket.settle(exchange.used)
 
     async def _request(self, exchange: Exchange, key: Key) -> chat.Chat:
         kind = (wire.header(exchange.scope, b"content-type") or b"").split(b";")[0].strip().lower()
@@ -56,10 +63,14 @@ class Inference:
         limits = self._policy.limits
         body = await wire.read_body(exchange.scope, exchange.receive, limits.body_bytes, limits.body_seconds)
         exchange.bytes_in = len(body)
+        exchange.model = self._model
         return chat.parse(body, self._model if key.may_use(self._model) else None, self._policy)
 
     async def _relay(self, exchange: Exchange, request: chat.Chat, ticket: Ticket) -> None:
+        if self._trail:
+            await self._trail.open(exchange.beginning())
         fenced = await self._passages.fenced(request.question)
+        exchange.passages = bool(fenced)
         if most := request.options.get("max_tokens"):
             request.options["max_tokens"] = ticket.most_out(most)
         body = request.engine_body(self._model, self._prompt, fenced)

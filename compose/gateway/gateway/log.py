@@ -6,7 +6,21 @@ import time
 import orjson
 
 FIELDS = frozenset(
-    {"key", "route", "status", "code", "stream", "bytes_in", "bytes_out", "ms", "count", "error", "passages", "listen"}
+    {
+        "key",
+        "route",
+        "status",
+        "code",
+        "stream",
+        "bytes_in",
+        "bytes_out",
+        "ms",
+        "count",
+        "error",
+        "passages",
+        "listen",
+        "mac",
+    }
 )
 
 

@@ -1,5 +1,6 @@
 """Where the gateway finds its peers and files (environment), and what it lets through (policies/gateway.yaml)."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -27,6 +28,7 @@ class Settings(Strict):
     engine_url: Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9.-]+:\d{1,5}$")]
     chat_model: Name
     rag_socket: Path | None = None
+    audit_socket: Path | None = None
     policy_file: Path = Path("/etc/gateway/gateway.yaml")
     keys_file: Path = Path("/etc/gateway/keys/keys.json")
     host: str = "0.0.0.0"  # noqa: S104  inside the container; the published address is decided by Compose
@@ -130,3 +132,11 @@ def load_policy(path: Path) -> tuple[Policy, str]:
     if not prompt:
         raise ValueError(f"{policy.system_prompt}: empty")
     return policy, prompt
+
+
+def versions(path: Path, prompt: str) -> dict[str, str]:
+    """What decided about a request: SHA-256 of the policy file, and of the system prompt's text."""
+    return {
+        "policy": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "prompt": hashlib.sha256(prompt.encode()).hexdigest(),
+    }

@@ -61,7 +61,13 @@ class StackHost:
 SS = '#!/bin/sh\ncat "$DOUBLE/listens" 2>/dev/null || true\n'
 VERIFIER = '#!/bin/sh\n[ ! -e "$DOUBLE/not-verified" ]\n'
 HOSTNAME = "#!/bin/sh\necho srv1\n"
-SYSTEMCTL = '#!/bin/sh\n[ "$*" = "is-active --quiet docker" ] && [ ! -e "$DOUBLE/daemon-dead" ]\n'
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+"is-active --quiet docker") [ ! -e "$DOUBLE/daemon-dead" ] ;;
+"start citadelle-audit.socket") [ ! -e "$DOUBLE/no-audit" ] ;;
+*) exit 3 ;;
+esac
+"""
 
 
 @pytest.fixture

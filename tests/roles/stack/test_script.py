@@ -82,6 +82,11 @@ def test_when_the_previous_release_is_sick_too_that_is_said(stack_host: StackHos
     [
         ("daemon-dead", "", "srv1: Docker daemon does not answer: /var/run/docker.sock\nhint: systemctl status docker"),
         ("not-verified", "", "srv1: model files are not verified in this boot: /run/citadelle/models\nhint: systemctl"),
+        (
+            "no-audit",
+            "",
+            "srv1: socket of the audit trail does not listen: /run/citadelle/audit\nhint: systemctl status",
+        ),
         ("refuses", "two\n", "srv1: release has a configuration that Compose refuses: two\nhint: "),
     ],
 )
