@@ -18,13 +18,8 @@ from citadelle.hardening.state import State, StateError
 from citadelle.hardening.table import Table, TableError
 from citadelle.hardening.waivers import load_waivers
 
-app = typer.Typer(no_args_is_help=True, help="Judge saved states of PCs by the tables in policies/.")
+app = typer.Typer(no_args_is_help=True, help="Judge saved states of PCs, and the audit trails of gateways.")
 SAVE = "set hardening_states to a folder, then pyinfra --dry inventory deploy.py writes a state for each PC"
-
-
-@app.callback()
-def _group() -> None:
-    """So that `windows` is a word of its own, also while it is the only one."""
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli import audit, gateway, images, keys, lock
+from citadelle.cli import audit, gateway, images, keys, lock, trail
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask, show and judge the hosts of an inventory; build their images; lock, sign, fetch and verify their models.",
 )
+audit.app.command()(trail.verify)
 app.add_typer(audit.app, name="audit")
 app.add_typer(images.app, name="images")
 app.add_typer(keys.app, name="keys")
