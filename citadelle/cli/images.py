@@ -16,11 +16,13 @@ from citadelle import images
 from citadelle.release import read_env
 
 app = typer.Typer(no_args_is_help=True, help="Build the images that hosts run, as one archive with their digests.")
-PINS = "compose/images.lock.env"
+COMPOSE = Path("compose")
+PINS = COMPOSE / "images.lock.env"
 # Debian's stable release has no llama.cpp: its image is brought to this one first.
 LLAMACPP_SUITE = "forky"
 BASES = {"ollama": ["OLLAMA_IMAGE", "PYTHON_IMAGE"], "llamacpp": ["DEBIAN_IMAGE", "PYTHON_IMAGE"]}
 UNREACHABLE = re.compile(r"failed to do request|dial tcp|no such host|connection refused|i/o timeout|TLS handshake")
+FOREIGN = re.compile(r"no matching manifest|no match for platform")
 ABSENT = re.compile(r"not found|manifest unknown")
 FREE = "see the lines above; df -h"
 
@@ -34,9 +36,11 @@ def group() -> None:
 def build(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the archive and its lock; made if absent.")],
     engine: Annotated[Literal["ollama", "llamacpp"], typer.Option(help="As the setting stack_engine.")] = "ollama",
-    pins: Annotated[Path, typer.Option(help="Third-party images by digest.")] = Path(PINS),
+    pins: Annotated[Path, typer.Option(help="Third-party images by digest.")] = PINS,
 ) -> None:
     """Pull what is pinned, build gateway and rag, and save all as DIR/images.tar with DIR/images.lock.env."""
+    if not (COMPOSE / "gateway").is_dir():
+        raise SystemExit(f"folder of the stack is absent: {COMPOSE}\nhint: run in the checkout")
     bases = pinned(pins, BASES[engine])
     need_docker()
     for name, reference in bases.items():
@@ -63,7 +67,7 @@ def settings(folder: Path, engine: str) -> str:
 def pinned(file: Path, names: Sequence[str]) -> dict[str, str]:
     """The images of these names, all by digest; exit code 2 where one is not."""
     if not file.is_file():
-        raise SystemExit(f"pins of images are absent: {file}\nhint: run in the checkout, or give --pins")
+        raise SystemExit(f"pins of images are absent: {file}\nhint: give --pins, or git checkout -- {PINS}")
     given = read_env(file.read_text())
     wrong = [name for name in names if not re.fullmatch(r"[^@\s]+:[^@:/\s]+@sha256:[0-9a-f]{64}", given.get(name, ""))]
     if wrong:
@@ -112,6 +116,8 @@ def pull(reference: str) -> None:
         if UNREACHABLE.search(said):
             registry = reference.partition("/")[0]
             refuse(f"registry is unreachable: {registry}: {said}", "docker info shows the daemon's proxy and mirrors")
+        if FOREIGN.search(said):
+            refuse(f"image is not for {images.PLATFORM}: {reference}", "hosts are of that platform: change the pin")
         if ABSENT.search(said):
             name = reference.partition("@")[0]
             refuse(
@@ -124,18 +130,18 @@ def pull(reference: str) -> None:
 def service(name: str, python: str, wheels: Path) -> str:
     """Have the image of `gateway` or `rag`; gives its `name:tag`."""
     typer.echo(f"{name}: wheels by hash, then the build without a network", err=True)
-    lock = Path("compose") / name / "requirements.lock"
+    lock = COMPOSE / name / "requirements.lock"
     with refusals(f"does this machine reach a package index (PIP_INDEX_URL)? {lock} decides which files are right"):
         images.download_wheels(lock, wheels / name, run, python=images.python_version(python))
     with refusals(FREE):
-        return images.build(images.service(name, python, Path("compose"), wheels), run)
+        return images.build(images.service(name, python, COMPOSE, wheels), run)
 
 
 def llamacpp(debian: str) -> str:
     """Have the image of llama.cpp; gives its `name:tag`."""
     typer.echo(f"llamacpp: Debian's packages of {LLAMACPP_SUITE}", err=True)
     with refusals("does the Docker daemon reach Debian's mirror? see the lines above"):
-        return images.build(images.engine("llamacpp", debian, Path("compose"), suite=LLAMACPP_SUITE), run)
+        return images.build(images.engine("llamacpp", debian, COMPOSE, suite=LLAMACPP_SUITE), run)
 
 
 def run(command: Sequence[str]) -> None:

@@ -64,6 +64,8 @@ class Machine:
             (Path(command[command.index("--dest") + 1]) / "some.whl").write_text("")
 
     def _save(self, path: Path, names: Sequence[str]) -> None:
+        if absent := set(names) - self.store:
+            raise subprocess.CalledProcessError(1, "docker save", "", f"No such image: {absent}")
         files: dict[str, bytes] = {}
         archive.write(path, files, {name: archive.manifest(files, name) for name in names})
 
@@ -189,12 +191,13 @@ DAEMON = "Error response from daemon: "
     [
         ("pull", f"{DAEMON}failed to do request: Head: dial tcp: lookup docker.io: no such host", "registry is unreachable: docker.io: "),
         ("pull", f"{DAEMON}failed to resolve: x@sha256:1: not found", "registry has no image of this digest: docker.io/ollama"),
+        ("pull", f"{DAEMON}no matching manifest for linux/amd64: not found", "image is not for linux/amd64: docker.io/"),
         ("pull", f"{DAEMON}toomanyrequests: limit", "image cannot be pulled: docker.io/ollama/ollama:0.35.1@sha256:"),
         ("pip", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "command failed with exit code 1: "),
         ("build", "failed to solve", "command failed with exit code 1: docker build "),
         ("save", "no space left on device", "command failed with exit code 1: docker save "),
     ],
-    ids=["unreachable", "digest", "other", "wheels", "build", "save"],
+    ids=["unreachable", "digest", "foreign", "other", "wheels", "build", "save"],
 )  # fmt: skip
 def test_what_fails_is_said_with_its_own_words(
     command: Command, machine: Machine, words: list[str], tmp_path: Path, start: str, said: str, what: str
@@ -235,4 +238,12 @@ def test_outside_of_the_checkout(command: Command, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     said = command("images", "build", "out")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "pins of images are absent: compose/images.lock.env\nhint: run in the checkout, or give --pins\n"
+    assert said.err == "folder of the stack is absent: compose\nhint: run in the checkout\n"
+
+
+def test_absent_pins(command: Command, machine: Machine, tmp_path: Path) -> None:
+    said = command("images", "build", str(tmp_path / "out"), "--pins", str(tmp_path / "none"))
+    assert (said.code, said.out, machine.ran) == (2, "", [])
+    assert said.err.startswith(
+        f"pins of images are absent: {tmp_path}/none\nhint: give --pins, or git checkout -- compose/"
+    )
