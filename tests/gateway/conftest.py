@@ -113,15 +113,15 @@ async def _whole(scenario: Any, mode: str | int, policies: Path, keys_file: Path
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[int]:
-    """The gateway under the server it ships with; yields its port."""
+    """The gateway under the server it ships with; yields its port. Without its main loop, which looks for signals ten times a second."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(config(Gateway(settings), settings))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    configured = config(Gateway(settings), settings)
+    configured.load()
+    server = uvicorn.Server(configured)
+    server.lifespan = configured.lifespan_class(configured)
+    await server.startup(sockets=[listener])
+    assert server.started, "the gateway did not start"
     try:
-        while not server.started:
-            assert not task.done(), "the gateway did not start"
-            await asyncio.sleep(0.01)
         yield listener.getsockname()[1]
     finally:
-        server.should_exit = True
-        await task
+        await server.shutdown(sockets=[listener])
