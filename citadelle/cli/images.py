@@ -53,6 +53,7 @@ def build(
     with refusals(f"df -h {folder}; docker images --digests"):
         images.bundle(wanted, folder, run)
     typer.echo((folder / "images.lock.env").read_text().rstrip(), err=True)
+    typer.echo("for inventory/group_data/all.py:", err=True)
     typer.echo(settings(folder, engine))
 
 
