@@ -322,6 +322,14 @@ def test_one_key_does_not_take_the_places_of_another(run: Run) -> None:
     run(scenario, mode="hang")
 
 
+def test_the_place_is_free_once_the_answer_is_there(run: Run) -> None:
+    async def scenario(stack: Stack) -> None:
+        limited(stack, concurrency=1)
+        assert [(await stack.ask(stream=bool(turn % 2)))[0] for turn in range(40)] == [200] * 40
+
+    run(scenario)
+
+
 def test_strangers_are_bounded_and_holders_are_not_touched(run: Run, policies: Path) -> None:
     change_policy(policies, "limits", strangers_minute=3)
 

@@ -82,8 +82,13 @@ class Inference:
                 await wire.start(exchange.sending, 200, kind, _STREAM_HEADERS)
                 events = Events(request.show_usage, exchange.counted)
                 await _stream(events.through(response.content.iter_any()), exchange)
+                answer = b""
             else:
-                await _whole(await self.engine.whole(response), exchange)
+                answer = _read(await self.engine.whole(response), exchange)
+            ticket.settle(
+                _used(exchange, ticket, 0)
+            )  # before the client can know: its next request finds the place free
+            await _end(answer, exchange)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -108,16 +113,22 @@ def _used(exchange: Exchange, ticket: Ticket, refused: int) -> Use:
     return Use(1, tokens_in, counted.events if counted.completion_tokens is None else counted.completion_tokens)
 
 
-async def _whole(answer: bytes, exchange: Exchange) -> None:
+def _read(answer: bytes, exchange: Exchange) -> bytes:
     try:
         exchange.counted.read(orjson.loads(answer))
     except orjson.JSONDecodeError:
         raise engine_failed() from None
-    await wire.answer(exchange.sending, 200, answer)
+    return answer
 
 
 async def _stream(events: AsyncIterator[bytes], exchange: Exchange) -> None:
     """An engine that breaks off ends the stream with an error event and without [DONE]."""
     async for event in events:
         await exchange.sending({"type": "http.response.body", "body": event, "more_body": True})
-    await exchange.sending({"type": "http.response.body", "body": b""})
+
+
+async def _end(answer: bytes, exchange: Exchange) -> None:
+    if exchange.stream:
+        await exchange.sending({"type": "http.response.body", "body": answer})
+    else:
+        await wire.answer(exchange.sending, 200, answer)

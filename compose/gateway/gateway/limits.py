@@ -105,11 +105,11 @@ class Account:
 
 
 class Ticket:
-    """One request under way. `settle` once it is over, whatever came of it."""
+    """One request under way. `settle` once it is over, whatever came of it; again when it turns out otherwise."""
 
     def __init__(self, accounts: Iterable[Account], limiter: "Limiter", limits: dict[str, int]) -> None:
         self._accounts, self._limiter, self._limits = tuple(accounts), limiter, limits
-        self._at, self.reserved = limiter.clock(), Use()
+        self._at, self.reserved, self._left = limiter.clock(), Use(), False
 
     def reserve(self, use: Use) -> None:
         """Take `use` from every budget. Raise Refusal (400, 429, 503) and take nothing when one has too little left."""
@@ -121,8 +121,9 @@ class Ticket:
         """Replace what was reserved by what was used, and leave."""
         self._add(Use(*(real - held for real, held in zip(used, self.reserved, strict=True))))
         self.reserved = used
-        for account in self._accounts:
+        for account in () if self._left else self._accounts:
             account.active -= 1
+        self._left = True
 
     def most_out(self, wanted: int) -> int:
         """`wanted` tokens of an answer, or the most that the key can ever ask for."""
