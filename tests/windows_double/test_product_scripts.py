@@ -17,6 +17,7 @@ from tests.windows_double.conftest import Console
 pytestmark = pytest.mark.lab
 
 POWERSHELL = re.compile(r"\b[A-Z][a-z]+-[A-Z][A-Za-z]+|& '")  # a cmdlet's name, or a call of a program
+PROSE = {"citadelle/hardening/bitlocker.py"}  # verdicts and cures that a person reads and types: the product runs none of it
 FIND = """
 $texts = ConvertFrom-Json ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('%s')))
 $verbs = @('Common', 'Data', 'Lifecycle', 'Diagnostic', 'Communications', 'Security', 'Other' | ForEach-Object {
@@ -58,7 +59,7 @@ def product_scripts() -> dict[str, str]:
         name = str(file.relative_to(ROOT))
         if file.suffix == ".ps1":
             found[name] = file.read_text(encoding="utf-8")
-        elif file.suffix == ".py":
+        elif file.suffix == ".py" and name not in PROSE:
             texts = [text for text in _texts(ast.parse(file.read_text(encoding="utf-8"))) if POWERSHELL.search(text)]
             found |= {f"{name}#{number}": text for number, text in enumerate(texts)}
     return found
