@@ -109,7 +109,7 @@ def pull(reference: str, run: Run) -> None:
 
     `docker pull` of a digest leaves the image without a tag, and `docker save` of that leaves it without any name: a host that
     loads it finds it under no reference at all. With a tag, the digest of the whole index goes through save and load, although the
-    archive has one platform of it alone, and the host starts `name:tag@digest` offline.
+    archive has one platform of it alone, and the host starts `name:tag@digest` offline (tests/lab/test_images.py).
     """
     run(["docker", "pull", "--quiet", f"--platform={PLATFORM}", reference])
     run(["docker", "tag", reference, tagged(reference)])

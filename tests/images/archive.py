@@ -1,4 +1,4 @@
-"""Archives as `docker save` of Docker 28.5 writes them."""
+"""Archives as `docker save` of Docker 28.5 writes them; tests/lab/test_images.py has the genuine ones."""
 
 from __future__ import annotations
 
