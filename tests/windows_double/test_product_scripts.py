@@ -17,7 +17,9 @@ from tests.windows_double.conftest import Console
 pytestmark = pytest.mark.lab
 
 POWERSHELL = re.compile(r"\b[A-Z][a-z]+-[A-Z][A-Za-z]+|& '")  # a cmdlet's name, or a call of a program
-PROSE = {"citadelle/hardening/bitlocker.py"}  # verdicts and cures that a person reads and types: the product runs none of it
+PROSE = {
+    "citadelle/hardening/bitlocker.py"
+}  # verdicts and cures that a person reads and types: the product runs none of it
 FIND = """
 $texts = ConvertFrom-Json ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('%s')))
 $verbs = @('Common', 'Data', 'Lifecycle', 'Diagnostic', 'Communications', 'Security', 'Other' | ForEach-Object {
