@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import pcs, state
-from tests.lab.commands import LABEL, Log, output, run
+from tests.lab.commands import LABEL, SUBNET, Log, output, run
 
 IMAGE = "citadelle-lab/copy:latest"
 FIRST_ADDRESS = 101
@@ -88,7 +88,7 @@ def powershell_starts(pc: str) -> int:
 
 
 def _copies(count: int) -> dict[str, str]:
-    prefix = pcs.SUBNET.rpartition(".")[0]
+    prefix = SUBNET.rpartition(".")[0]
     return {f"copy{number + 1}": f"{prefix}.{FIRST_ADDRESS + number}" for number in range(count)}
 
 

@@ -14,7 +14,7 @@ from tests.sshd import Sshd
 
 FACTS = r"""
 from pyinfra import host
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import FactBase, StringCommand, operation
 from pyinfra.operations import server
 
 from citadelle.facts.base import Fact, WindowsFact
@@ -58,6 +58,14 @@ class Text(Line):
         return line.encode().decode("ascii")
 
 
+class Stock(FactBase):
+    def command(self):
+        return "printf 'no table'"
+
+    def process(self, output):
+        return output[3]
+
+
 class Right(Line):
     ANSWER = "right"
 
@@ -71,7 +79,7 @@ def look(fact):
 
 
 name = host.name.rpartition("/")[2]
-fact = {"json": Json, "key": Key, "number": Number, "text": Text, "right": Right}[name.removeprefix("early-")]
+fact = {"json": Json, "key": Key, "number": Number, "text": Text, "stock": Stock, "right": Right}[name.removeprefix("early-")]
 if name.startswith("early-"):
     host.get_fact(fact)
 look(fact)
@@ -81,6 +89,7 @@ SAID = {
     "json": "fact Json has an unexpected answer: '{\"cut' (JSONDecodeError(",
     "key": "fact Key has an unexpected answer: 'absent' (KeyError('absent')",
     "number": "fact Number has an unexpected answer: 'douze' (ValueError(",
+    "stock": "fact Stock has an unexpected answer: 'no table' (IndexError('list index out of range')",
     "text": "fact Text has an unexpected answer: 'été' (UnicodeDecodeError(",
 }
 
@@ -89,7 +98,7 @@ def test_a_fact_that_cannot_be_read_fails_its_own_host_alone(
     checkout: Checkout, linux_pc: Sshd, tmp_path: Path
 ) -> None:
     """While planning (`early`) and while carrying out; and nothing is done to that host with a default in the fact's place."""
-    names = ("json", "right", "key", "number", "early-key", "text", "early-right")
+    names = ("json", "right", "key", "number", "early-key", "text", "stock", "early-stock", "early-right")
     checkout.write("inventory/mine.py", f"linux = {[(f'@linux/{name}', linux_pc.data) for name in names]!r}\n")
     checkout.write("deploy.py", FACTS.replace("MARK", f"'{tmp_path}/mark'"))
     done = checkout.pyinfra("-y", "inventory", "deploy.py")

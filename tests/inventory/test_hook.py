@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pyinfra.api.facts as facts
 import pyinfra_cli.inventory as cli
 import pytest
 
+from citadelle.facts.base import contain_stock_facts
 from citadelle.inventory import allow_directories
 from tests.inventory.conftest import Checkout
 
@@ -14,6 +16,12 @@ def test_a_moved_name_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.delattr(cli, name)
     with pytest.raises(SystemExit, match=f"cannot be taught folders: .*{name}.*\nhint: pip install"):
         allow_directories()
+
+
+def test_a_moved_name_of_the_facts_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(facts, "_get_fact")
+    with pytest.raises(SystemExit, match=r"does not let its facts be contained: .*_get_fact.*\nhint: pip install"):
+        contain_stock_facts()
 
 
 def test_the_version_floor_is_checked(checkout: Checkout) -> None:

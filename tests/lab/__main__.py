@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from tests.lab.commands import LabError
+from tests.lab.state import Pc
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
 def shell(pc: str) -> int:
     """Interactive on a terminal; commands from standard input elsewhere."""
     terminal = ["--tty"] if sys.stdin is not None and sys.stdin.isatty() else []
-    return subprocess.call(["docker", "exec", "--interactive", *terminal, f"citadelle-lab-{pc}", "/bin/bash", "-l"])
+    return subprocess.call(
+        ["docker", "exec", "--interactive", *terminal, Pc(pc, "linux", "").container, "/bin/bash", "-l"]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

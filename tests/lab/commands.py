@@ -8,7 +8,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-LABEL = "org.citadelle.lab=1"
+
+def _number() -> int:
+    """Which of the labs that may stand side by side on this machine, one per checkout: 1 to 9."""
+    word = os.environ.get("CITADELLE_LAB_NUMBER", "1")
+    if word not in set("123456789"):
+        raise SystemExit(f"lab: not a number of a lab: CITADELLE_LAB_NUMBER={word}\nhint: 1 to 9")
+    return int(word)
+
+
+NUMBER = _number()
+LABEL = f"org.citadelle.lab={NUMBER}"
+PREFIX = "citadelle-lab" if NUMBER == 1 else f"citadelle-lab-{NUMBER}"
+SUBNET = f"10.213.{NUMBER - 1}.0/24"
+
+
+def address(last: int) -> str:
+    """The address of this lab's bridge that ends in `last`."""
+    return SUBNET.replace("0/24", str(last))
 
 
 class LabError(Exception):

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import debian, state
-from tests.lab.commands import LABEL, LabError, Log, output, run
+from tests.lab.commands import LABEL, PREFIX, SUBNET, LabError, Log, output, run
 from tests.lab.state import Kind, Pc
 
-NETWORK = "citadelle-lab"
-SUBNET = "10.213.0.0/24"
+NETWORK = PREFIX
 IMAGE = "citadelle-lab/pc"
 SPEC = "org.citadelle.lab.spec"
 KINDS = (

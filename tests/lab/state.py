@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from citadelle.pointers import path
-from tests.lab.commands import Log
+from tests.lab.commands import PREFIX, Log, address
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(path("CITADELLE_LAB", ".lab"))
@@ -31,11 +31,11 @@ class Pc:
 
     @property
     def container(self) -> str:
-        return f"citadelle-lab-{self.name}"
+        return f"{PREFIX}-{self.name}"
 
 
-PC1 = Pc("pc1", "windows", "10.213.0.11")
-SRV1 = Pc("srv1", "linux", "10.213.0.21")
+PC1 = Pc("pc1", "windows", address(11))
+SRV1 = Pc("srv1", "linux", address(21))
 
 
 def log(name: str) -> Log:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.lab import machine, pcs, state
-from tests.lab.commands import LABEL, output
+from tests.lab.commands import LABEL, PREFIX, output
 from tests.lab.state import Pc
 
 
@@ -38,8 +38,8 @@ def running() -> list[dict[str, str]]:
     rows = []
     for line in sorted(lines):
         container = json.loads(line)
-        if container["Names"].startswith("citadelle-lab-"):
-            rows.append(_row(container["Names"].removeprefix("citadelle-lab-"), container["State"]))
+        if container["Names"].startswith(f"{PREFIX}-"):
+            rows.append(_row(container["Names"].removeprefix(f"{PREFIX}-"), container["State"]))
     return sorted(rows, key=lambda row: row["name"])
 
 

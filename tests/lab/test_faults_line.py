@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.lab import state
+from tests.lab.commands import address
 from tests.lab.conftest import Read
 from tests.lab.pcs import exec_in_pc
 from tests.lab.rollout import Run, rollout
-from tests.lab.state import Pc
+from tests.lab.state import SRV1, Pc
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
-NOBODY = "10.213.0.99"  # of the lab's bridge, without a PC
+NOBODY = address(99)  # of the lab's bridge, without a PC
 
 
 def assert_only(run: Run, failed: str, what: str) -> None:
@@ -42,7 +43,7 @@ def test_a_host_that_nobody_answers_for(other_inventory: Callable[..., str]) -> 
 def test_another_host_key_than_the_known_one(other_inventory: Callable[..., str], tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
     kind, key = (tmp_path / "other.pub").read_text().split()[:2]
-    (tmp_path / "known_hosts").write_text(f"10.213.0.21 {kind} {key}\n")
+    (tmp_path / "known_hosts").write_text(f"{SRV1.address} {kind} {key}\n")
     run = rollout(inventory=other_inventory(srv1={"ssh_known_hosts_file": str(tmp_path / "known_hosts")}))
     assert_only(run, "@linux/srv1", "host key is another one than expected: ssh-ed25519 SHA256:")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab import pcs as lab_pcs
 from tests.lab import state
+from tests.lab.commands import address
 from tests.lab.conftest import Read
 from tests.lab.state import Pc
 
@@ -145,8 +145,8 @@ def test_rag_has_no_network(pc: Pc, read: Read) -> None:
 def test_the_engine_reaches_nothing(pc: Pc, read: Read) -> None:
     pid = container(read, pc, "engine")["State"]["Pid"]
     assert "default" not in read(pc, f"nsenter --target {pid} --net ip route")
-    for address in (pc.address, lab_pcs.SUBNET.replace("0/24", "1")):
-        said = read(pc, f"nsenter --target {pid} --net ip route get {address} 2>&1 || true")
+    for there in (pc.address, address(1)):
+        said = read(pc, f"nsenter --target {pid} --net ip route get {there} 2>&1 || true")
         assert "unreachable" in said, said
 
 

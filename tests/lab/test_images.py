@@ -15,11 +15,11 @@ from citadelle.cli.images import run
 from citadelle.release import read_env
 from tests.cli.conftest import Command, command  # noqa: F401
 from tests.lab import state
-from tests.lab.commands import LABEL
+from tests.lab.commands import LABEL, PREFIX, address
 from tests.lab.pcs import exec_in_pc, remove_pc, start_pc
 
 pytestmark = pytest.mark.lab
-NAME, PC, ADDRESS = "citadelle-lab-registry", "images", "10.213.0.80"
+NAME, PC, ADDRESS = f"{PREFIX}-registry", "images", address(80)
 INDEX = "application/vnd.oci.image.index.v1+json"
 INSTALL = """
 mkdir -p /etc/docker && echo '{"features": {"containerd-snapshotter": true}}' > /etc/docker/daemon.json

@@ -21,6 +21,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.lab import pcs, state
+from tests.lab.commands import address
 from tests.lab.machine import usable
 from tests.lab.state import Kind
 from tests.lab.stock import ALWAYS, DATA, FAILING, FOLDER, LEFT_BY_SSH
@@ -52,10 +53,10 @@ class Side:
 
 
 # Ours beside pyinfra's own: root's shell in the distribution, and an administrator who becomes root.
-WSL = Side("@wsl/stock-wsl", "windows", "10.213.0.61", "operator", {"wsl_distro": "citadelle"})
-ROOT_SSH = Side("@ssh/stock-root", "linux", "10.213.0.62", "root")
-LINUX = Side("@linux/stock-linux", "linux", "10.213.0.63", "operator")
-SUDO_SSH = Side("@ssh/stock-sudo", "linux", "10.213.0.64", "operator", {"_sudo": True})
+WSL = Side("@wsl/stock-wsl", "windows", address(61), "operator", {"wsl_distro": "citadelle"})
+ROOT_SSH = Side("@ssh/stock-root", "linux", address(62), "root")
+LINUX = Side("@linux/stock-linux", "linux", address(63), "operator")
+SUDO_SSH = Side("@ssh/stock-sudo", "linux", address(64), "operator", {"_sudo": True})
 SIDES = (WSL, ROOT_SSH, LINUX, SUDO_SSH)
 PAIRS = [pytest.param(WSL, ROOT_SSH, id="wsl"), pytest.param(LINUX, SUDO_SSH, id="linux")]
 

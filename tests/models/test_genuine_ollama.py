@@ -17,6 +17,7 @@ from citadelle.models import verify
 from citadelle.models.lock import ModelsLock
 from tests.lab import model as lab
 from tests.lab import state
+from tests.lab.commands import LABEL
 
 pytestmark = pytest.mark.docker
 CLOSED = "--user=10001:10001 --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs=/home:uid=10001 --tmpfs=/tmp"
@@ -51,7 +52,7 @@ def genuine_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(genuine_store: Path) -> Iterator[str]:
     settings = [f"--env={setting}" for setting in SETTINGS.split()]
-    where = [f"--volume={genuine_store}:/models:ro", "--publish=127.0.0.1::11434", "--label=org.citadelle.lab=1"]
+    where = [f"--volume={genuine_store}:/models:ro", "--publish=127.0.0.1::11434", f"--label={LABEL}"]
     box = _docker("run", "--detach", "--rm", *CLOSED.split(), *settings, *where, _image())
     try:
         url = f"http://{_docker('port', box, '11434')}"
