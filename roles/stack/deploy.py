@@ -1,5 +1,6 @@
 """Engine, gateway and rag: images by digest, a release folder, and the release that runs."""
 
+import re
 from pathlib import Path
 
 from pyinfra import host
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 MODES = {"/usr/local/lib/citadelle/stack": "755"}
 AUDIT = "citadelle-audit"
+MOUNTED = re.compile(r"\.\./policies/([A-Za-z0-9._-]+)")
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
 
 
@@ -69,7 +71,13 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
         "ENGINE_CPUS": settings.stack_engine_cpus,
     }
     extra = {"images.lock.env": write_env(images(settings)), "stack.env": write_env(values)}
-    return release({"compose": ROOT / "compose", "policies": ROOT / "policies"}, extra)
+    return release({"compose": ROOT / "compose"}, extra | policies(ROOT))
+
+
+def policies(root: Path) -> dict[str, bytes]:
+    """The files of `policies/` that a service mounts. The others decide nothing in the stack: a change there is no new release."""
+    texts = "".join(path.read_text() for path in (root / "compose").glob("*.yaml"))
+    return {f"policies/{name}": (root / "policies" / name).read_bytes() for name in sorted(set(MOUNTED.findall(texts)))}
 
 
 def host_files() -> list[files.File]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from citadelle.models.lock import ModelsLock
 from citadelle.release import read_env
 from citadelle.settings import DeployError
 from roles.model_files.settings import ModelFilesSettings
-from roles.stack.deploy import IMAGES, chat_model, images, stack_release
+from roles.stack.deploy import IMAGES, chat_model, images, policies, stack_release
 from roles.stack.settings import StackSettings
 from tests.conftest import ROOT
 from tests.models.conftest import lay
@@ -102,3 +103,15 @@ def test_the_release_says_how_the_stack_runs(tmp_path: Path) -> None:
     assert {f"compose/{name}" for name in values["COMPOSE_FILE"].split(":")} <= made.files.keys()
     assert stack_release(settings, model).id == made.id
     assert stack_release(StackSettings(stack_images_lock=lock, stack_port=9001), model).id != made.id
+
+
+def test_a_release_holds_the_policies_that_a_service_mounts_and_no_other(tmp_path: Path) -> None:
+    """So that another control of Windows, or another model, starts no container anew."""
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    before = policies(tmp_path)
+    (tmp_path / "policies/windows.yaml").write_text("another control")
+    assert policies(tmp_path) == before
+    assert set(before) == {"policies/gateway.yaml", "policies/system-prompt.md", "policies/system-prompt.fr.md"}
+    (tmp_path / "policies/gateway.yaml").write_text("another rule")
+    assert policies(tmp_path) != before
