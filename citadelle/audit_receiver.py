@@ -33,7 +33,7 @@ from citadelle.audit import HEAD, KEY, LOG, NOTHING, Problem, checked, files_of,
 
 PROGRAM = "/usr/local/lib/citadelle/audit_receiver.py"
 FOLDER = "/run/citadelle/audit"  # of the socket; the gateway sees this folder, so a new socket in it too
-FILE_BYTES, SPARE_BYTES, RECENT, SYNC_SECONDS = 64 << 20, 64 << 20, 4096, 1.0
+FILE_BYTES, SPARE_BYTES, LINE_BYTES, RECENT, SYNC_SECONDS = 64 << 20, 64 << 20, 1 << 20, 4096, 1.0
 
 
 class Log:
@@ -128,55 +128,75 @@ class Receiver:
     """Answers the gateway's connections."""
 
     def __init__(self, log: Log) -> None:
-        self._log, self._stopping = log, False
+        self.log, self.stopping = log, False
 
     async def serve(self, listener: socket.socket) -> None:
         """Until SIGTERM; what was written is on the disk at the end."""
-        stop = asyncio.Event()
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        server = await asyncio.start_unix_server(self._connection, sock=listener, limit=1 << 20)
+            loop.add_signal_handler(number, stop.set)
+        server = await loop.create_unix_server(lambda: Peer(self), sock=listener)
         while not stop.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), SYNC_SECONDS)
-            self._log.sync()
-        self._stopping = True
+            self.log.sync()
+        self.stopping = True
         server.close()
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        opened: dict[str, dict[str, Any]] = {}
-        try:
-            while line := await reader.readline():
-                writer.write(json.dumps(self._answer(line, opened)).encode() + b"\n")
-                await writer.drain()
-        except (ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line beyond all bounds, or told to stop
-            pass
-        finally:
-            writer.close()
-            # Stopping, not left alone: the gateway closes them with the next receiver.
-            for record in [] if self._stopping else opened.values():
-                with contextlib.suppress(OSError):
-                    self._log.append(record | {"event": "request", "code": "gateway_lost"})
 
-    def _answer(self, line: bytes, opened: dict[str, dict[str, Any]]) -> dict[str, Any]:
+class Peer(asyncio.Protocol):
+    """One connection. All lines that came together are answered together."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver, self._log = receiver, receiver.log
+        self._opened: dict[str, dict[str, Any]] = {}
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """For asyncio."""
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        """For asyncio."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LINE_BYTES:
+            self._transport.abort()
+        elif lines:
+            self._transport.write(b"".join(json.dumps(self._answer(line)).encode() + b"\n" for line in lines))
+
+    def pause_writing(self) -> None:
+        """Who does not read its answers is not heard either."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """For asyncio."""
+        self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What was open was lost with the gateway. Not when this process stops: the gateway closes them with the next receiver."""
+        for record in [] if self._receiver.stopping else self._opened.values():
+            with contextlib.suppress(OSError):
+                self._log.append(record | {"event": "request", "code": "gateway_lost"})
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             message = json.loads(line)
             if message["op"] == "totals":
                 return {"totals": totals(self._log.folder, message["since"])}
-            return self._record(message["op"], checked(message.get("record", {"id": ""})), opened)
+            return self._record(message["op"], checked(message.get("record", {"id": ""})))
         except OSError as error:
             return {"error": f"cannot write: {error}"}
         except (ValueError, KeyError, TypeError, IndexError) as error:
             return {"error": f"not understood: {type(error).__name__}"}
 
-    def _record(self, word: str, record: dict[str, Any], opened: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def _record(self, word: str, record: dict[str, Any]) -> dict[str, Any]:
         if word == "close":
             done = self._log.append({"event": "request", **record})
-            opened.pop(record["id"], None)
+            self._opened.pop(record["id"], None)
             return {"id": record["id"], **done}
         self._log.check()
         if word == "open":
-            opened[record["id"]] = record
+            self._opened[record["id"]] = record
         elif word != "ping":
             raise ValueError("no such word")
         return {"ok": 0}

@@ -26,6 +26,7 @@ POLICIES = Path(__file__).resolve().parents[2] / "policies"
 KEY = "ck_" + "k" * 43
 PEPPER = "5e" * 32
 MODEL = "smollm2:135m-instruct"
+EMBED = "e5:small"
 CHAT = "/v1/chat/completions"
 
 
@@ -44,6 +45,23 @@ class Stack:
         """POST a chat; status, headers and the decoded body."""
         body = {"model": MODEL, "messages": [{"role": "user", "content": content}]} | fields
         return await self.post(json.dumps(body), key=key)
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that brings the key."""
+        return {"Authorization": f"Bearer {KEY}"}
+
+    async def send(self, path: str, body: Any) -> tuple[int, Any]:
+        """POST JSON (or a text as it is) anywhere; status and decoded body."""
+        data = body if isinstance(body, str) else json.dumps(body)
+        headers = self.bearer | {"Content-Type": "application/json"}
+        async with self.client.post(self.url + path, data=data, headers=headers) as response:
+            return response.status, json.loads(await response.read())
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """GET anything; status and decoded body."""
+        async with self.client.get(self.url + path, headers=self.bearer) as response:
+            return response.status, json.loads(await response.read())
 
     async def post(self, data: str | bytes, *, key: str | None = KEY, **headers: str) -> tuple[int, Any, Any]:
         """POST raw bytes to the chat route."""
@@ -85,6 +103,14 @@ def change_policy(policies: Path, section: str, **values: Any) -> None:
     path = policies / "gateway.yaml"
     policy = yaml.safe_load(path.read_text("utf-8"))
     policy[section] |= values
+    path.write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
+
+
+def add_routes(policies: Path, *routes: str) -> None:
+    """Open more routes in gateway.yaml."""
+    path = policies / "gateway.yaml"
+    policy = yaml.safe_load(path.read_text("utf-8"))
+    policy["routes"] += routes
     path.write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
 
 

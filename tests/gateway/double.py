@@ -22,6 +22,8 @@ class EngineDouble:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     usage: dict[str, int] | None = field(default_factory=lambda: dict(USAGE))
+    answer: dict[str, Any] | None = None  # said instead of TOKENS: a message
+    events: list[bytes] | None = None  # sent instead of the TOKENS' events
     probes: int = 0
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,6 +44,12 @@ class EngineDouble:
             self.gone.set()
             raise
 
+    async def embeddings(self, request: web.Request) -> web.Response:
+        """The same vector for each text."""
+        self.requests.append(orjson.loads(await request.read()))
+        data = [{"index": place, "embedding": [0.5, 3.0]} for place, _ in enumerate(self.requests[-1]["input"])]
+        return web.json_response({"data": data[::-1], "usage": {"prompt_tokens": 3, "total_tokens": 3}})
+
     async def _answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if isinstance(self.mode, int):
             return web.json_response({"error": f"cannot: {body['messages'][-1]['content']}"}, status=self.mode)
@@ -51,14 +59,15 @@ class EngineDouble:
             await asyncio.sleep(60)
         if body["stream"]:
             return await self._stream(request, body)
-        answer = {"choices": [{"message": {"role": "assistant", "content": "".join(TOKENS)}}]}
+        message = self.answer or {"role": "assistant", "content": "".join(TOKENS)}
+        answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
         return web.json_response(answer | ({"usage": self.usage} if self.usage else {}))
 
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Server": "engine-inside"})
         await response.prepare(request)
-        for token in TOKENS:
-            await response.write(event(token))
+        for part in self._events():
+            await response.write(part)
             if self.mode == "stepwise":
                 await self.more.wait()
                 self.more.clear()
@@ -74,10 +83,25 @@ class EngineDouble:
         await response.write(b"data: [DONE]\n\n")
         return response
 
+    def _events(self) -> list[bytes]:
+        if self.answer:
+            return [b"data: " + orjson.dumps({"choices": [{"index": 0, "delta": self.answer}]}) + b"\n\n"]
+        return [event(token) for token in TOKENS] if self.events is None else self.events
+
 
 def event(token: str) -> bytes:
     """One SSE event of a streamed chat."""
     return b"data: " + orjson.dumps({"choices": [{"delta": {"content": token}}]}) + b"\n\n"
+
+
+def tool_call(name: str, arguments: str) -> dict[str, Any]:
+    """A message that calls a tool."""
+    function = {"name": name, "arguments": arguments}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}],
+    }
 
 
 @asynccontextmanager
@@ -86,6 +110,7 @@ async def running(double: EngineDouble) -> AsyncIterator[EngineDouble]:
     application = web.Application(client_max_size=1 << 24)
     application.router.add_get("/v1/models", double.models)
     application.router.add_post("/v1/chat/completions", double.chat)
+    application.router.add_post("/v1/embeddings", double.embeddings)
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

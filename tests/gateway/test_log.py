@@ -74,7 +74,7 @@ def test_no_content_in_the_log_and_a_clean_stop(process: tuple[subprocess.Popen[
     chat = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": CANARY}]})
     assert send(port, "POST", "/v1/chat/completions", chat, **bearer) == 503
     assert send(port, "POST", "/v1/chat/completions", CANARY, **bearer) == 400
-    assert send(port, "POST", "/v1/chat/completions", json.dumps({CANARY: CANARY}), **bearer) == 400
+    assert send(port, "POST", "/v1/chat/completions", json.dumps({"model": MODEL, CANARY: CANARY}), **bearer) == 400
     assert send(port, "POST", "/v1/chat/completions", json.dumps({"model": CANARY}), **bearer) == 404
     assert send(port, "POST", f"/v1/chat/completions?{CANARY}", chat, Authorization=f"Bearer {CANARY}") == 401
     assert send(port, "GET", f"/{CANARY}", "", **bearer, Cookie=CANARY) == 404

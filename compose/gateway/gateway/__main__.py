@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from gateway.app import Gateway
 from gateway.log import event
+from gateway.server import guarded
 from gateway.settings import Settings
 
 
@@ -19,7 +20,7 @@ def config(app: Gateway, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=guarded(app.rules.policy.limits),
         ws="none",
         lifespan="on",
         access_log=False,

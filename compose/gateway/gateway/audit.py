@@ -5,10 +5,9 @@ as long as it is, there is no inference; when too much is kept, there is no answ
 """
 
 import asyncio
-import contextlib
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import orjson
 
 from gateway.errors import Refusal
 from gateway.limits import DAY, MINUTE, Use
+from gateway.link import Link, Said
 from gateway.log import event
 
 Restore = Callable[[str, Use, float], None]
@@ -30,23 +30,29 @@ class Trail:
 
     def __init__(self, path: Path, versions: dict[str, str], restore: Restore) -> None:
         self._path, self._versions, self._restore, self._restored = str(path), versions, restore, False
-        self._writer: asyncio.StreamWriter | None = None
-        self._connecting: asyncio.Future[None] | None = None
-        self._reading: asyncio.Future[None] | None = None
-        self._asked: deque[asyncio.Future[dict[str, Any]]] = deque()
+        self._link: Link | None = None
+        self._connecting: asyncio.Future[Link] | None = None
         self._kept: dict[str, bytes] = {}
         self._failed: set[str] = set()
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._again: asyncio.Future[bool] | None = None
         self._unrecorded = 0
+
+    def adopt(self, versions: dict[str, str]) -> None:
+        """Take other versions, from the next record on."""
+        self._versions = versions
 
     async def close(self) -> None:
         """Deliver what is kept, if the receiver is there, and end the connection."""
-        await asyncio.gather(*self._tasks)
+        if self._link:
+            await self._said(_PING)  # answers come in order: what was sent before is answered by then
         await self._delivered()
-        if self._writer:
-            self._writer.close()
-        if self._reading:
-            await self._reading
+        if self._link:
+            self._link.close()
+
+    @property
+    def kept(self) -> int:
+        """How many records are not on the receiver's word yet."""
+        return len(self._kept)
 
     def check(self) -> None:
         """Raise Refusal (503) when another request could not be recorded."""
@@ -56,7 +62,7 @@ class Trail:
     async def open(self, record: dict[str, Any]) -> None:
         """Have a request on record before it costs anything. Raise Refusal (503)."""
         said = await self._said({"op": "open", "record": record | self._versions})
-        if "error" in said or not await self._delivered():
+        if "error" in said or (self._failed and not await self._delivered()):
             raise unavailable()
 
     def note(self, record: dict[str, Any]) -> None:
@@ -66,10 +72,13 @@ class Trail:
             return
         record = record | self._versions | {"unrecorded": self._unrecorded}
         self._unrecorded = 0
-        self._kept[record["id"]] = orjson.dumps({"op": "close", "record": record}) + b"\n"
-        task = asyncio.ensure_future(self._deliver(record["id"]))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        name = record["id"]
+        self._kept[name] = orjson.dumps({"op": "close", "record": record}) + b"\n"
+        if self._link:
+            self._link.ask(self._kept[name], partial(self._closed, name))
+        else:
+            self._failed.add(name)
+            self._deliver_again()
 
     def skip(self) -> None:
         """Count a request that gets no record of its own; the next record says how many."""
@@ -77,95 +86,84 @@ class Trail:
 
     async def ready(self) -> bool:
         """Whether a record could be written now; what is kept is sent again."""
-        return "error" not in await self._said({"op": "ping"}) and await self._delivered()
+        return "error" not in await self._said(_PING) and await self._delivered()
 
-    async def _delivered(self) -> bool:
-        """Whether no delivery has failed so far; those that have are tried once more."""
-        if self._failed:
-            await asyncio.gather(*(self._deliver(name) for name in list(self._failed)))
-        return not self._failed
-
-    async def _deliver(self, name: str) -> None:
-        if (line := self._kept.get(name)) is None:
-            return
-        said = await self._send(line)
+    def _closed(self, name: str, said: Said) -> None:
         if "error" in said:
             self._failed.add(name)
+            event("audit_failed", error=said["error"][:64])
             return
         self._failed.discard(name)
         self._kept.pop(name, None)
         if said["seq"] % _ANCHOR_EVERY == 0:
             event("audit_anchor", count=said["seq"], mac=said["mac"])
 
-    async def _said(self, message: dict[str, Any]) -> dict[str, Any]:
-        return await self._send(orjson.dumps(message) + b"\n")
+    def _deliver_again(self) -> None:
+        """Try once, on the side; one attempt at a time."""
+        if self._again is None or self._again.done():
+            self._again = asyncio.ensure_future(self._delivered())
 
-    async def _send(self, line: bytes) -> dict[str, Any]:
-        """The receiver's answer, or `{"error": ...}` when there is none in time."""
-        try:
-            async with asyncio.timeout(_SECONDS):
-                said = await self._exchange(await self._connected(), line)
-        except (OSError, TimeoutError) as error:
-            said = {"error": type(error).__name__}
+    async def _delivered(self) -> bool:
+        """Whether no delivery has failed so far; those that have are tried once more."""
+        for name in list(self._failed):
+            if (line := self._kept.get(name)) is not None:
+                self._closed(name, await self._sent(line))
+        return not self._failed
+
+    async def _said(self, message: dict[str, Any]) -> Said:
+        said = await self._sent(orjson.dumps(message) + b"\n")
         if "error" in said:
             event("audit_failed", error=said["error"][:64])
         return said
 
-    async def _exchange(self, writer: asyncio.StreamWriter, line: bytes) -> dict[str, Any]:
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._asked.append(answer)
-        writer.write(line)
-        return await answer
+    async def _sent(self, line: bytes) -> Said:
+        """The receiver's answer, or `{"error": ...}` when there is none in time."""
+        try:
+            link = self._link or await self._connected()
+        except (OSError, TimeoutError) as error:
+            return {"error": type(error).__name__}
+        return await link.said(line)
 
-    async def _connected(self) -> asyncio.StreamWriter:
-        """The connection; one attempt at a time, which outlives the request that has begun it."""
-        if self._writer is None:
-            if self._connecting is None or self._connecting.done():
-                self._connecting = asyncio.ensure_future(self._connect())
-                self._connecting.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await asyncio.shield(self._connecting)
-        if self._writer is None:
-            raise ConnectionError
-        return self._writer
+    async def _connected(self) -> Link:
+        """The connection; one attempt at a time, which outlives the request that has begun it, though that waits no longer for it."""
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        async with asyncio.timeout(_SECONDS):
+            return await asyncio.shield(self._connecting)
 
-    async def _connect(self) -> None:
-        async with asyncio.timeout(_TOTALS_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(self._path, limit=1 << 24)
-            self._reading = asyncio.ensure_future(self._read(reader))
-            try:
-                await self._restore_once(writer)
-            except BaseException:
-                writer.close()
-                raise
-            if not self._reading.done():
-                self._writer = writer
+    async def _connect(self) -> Link:
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: Link(loop, self._lost), self._path)
+        try:
+            await self._restore_once(link)
+        except BaseException:
+            link.close()
+            raise
+        link.seconds = _SECONDS
+        self._link = link
+        return link
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        """Answers come in the order of the questions; one that nobody waits for any more is dropped."""
-        with contextlib.suppress(OSError, ValueError):
-            while line := await reader.readline():
-                answer = self._asked.popleft()
-                if not answer.done():
-                    answer.set_result(orjson.loads(line))
-        self._writer = None
-        while self._asked:
-            if not (answer := self._asked.popleft()).done():
-                answer.set_exception(ConnectionError())
+    def _lost(self) -> None:
+        self._link = None
 
-    async def _restore_once(self, writer: asyncio.StreamWriter) -> None:
+    async def _restore_once(self, link: Link) -> None:
         if self._restored:
             return
+        link.seconds = _TOTALS_SECONDS
         now = datetime.now(UTC).timestamp()
         minute, day = now // MINUTE * MINUTE, now // DAY * DAY
         spans = [day, max(day, minute - MINUTE), max(day, minute)]
-        line = orjson.dumps({"op": "totals", "since": [_text(moment) for moment in spans]}) + b"\n"
-        said = await self._exchange(writer, line)
+        said = await link.said(orjson.dumps({"op": "totals", "since": [_text(moment) for moment in spans]}) + b"\n")
         if "totals" not in said:
             raise ConnectionError
         for name, sums in said["totals"].items():
             for moment, used in zip(spans, sums, strict=True):
                 self._restore(name, Use(*used), moment)
         self._restored = True
+
+
+_PING = {"op": "ping"}
 
 
 def unavailable() -> Refusal:

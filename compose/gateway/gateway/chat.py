@@ -1,10 +1,11 @@
-"""Turn what a client sent into what the engine gets: rebuilt from an allow-list, with exactly one system message, ours.
+"""The one form in which every chat goes to the engine, whichever API it came by: rebuilt from an allow-list, one system message, ours.
 
 The engine never sees the client's bytes, so a second reading of them (repeated keys, odd numbers) has nothing to differ about.
 """
 
+import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -12,46 +13,56 @@ import orjson
 from gateway.errors import Refusal, bad_request
 from gateway.settings import Policy, Range
 
-_OWN = {"model", "messages", "stream", "stream_options", "stop", "max_completion_tokens"}
+_OWN = frozenset(
+    ["model", "messages", "stream", "stream_options", "stop", "max_completion_tokens", "tools", "tool_choice"]
+)
 _STOP_COUNT, _STOP_CHARS = 4, 64
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # of a tool, or of a call
+Fields = dict[str, Any]
 
 
 @dataclass
 class Chat:
-    """A checked request. `turns` are the user's and the assistant's messages in order; the last one is the user's."""
+    """A checked request. `turns` are messages as OpenAI's API has them, the system's excepted; the last is the user's or a tool's."""
 
-    turns: list[dict[str, str]]
-    options: dict[str, Any]
+    turns: list[Fields]
+    options: Fields
     stream: bool
     show_usage: bool = False
+    tools: Fields = field(default_factory=dict)
 
     @property
     def question(self) -> str:
-        """The last message of the user."""
-        return self.turns[-1]["content"]
+        """The last message, if it is the user's."""
+        last = self.turns[-1]
+        return str(last["content"]) if last["role"] == "user" else ""
 
     def engine_body(self, model: str, system_prompt: str, fenced: str) -> bytes:
         """The body for the engine; `fenced` (passages, or empty) goes before the question, never into the system message."""
-        last = {"role": "user", "content": f"{fenced}{self.question}"}
+        last = self.turns[-1] | {"content": f"{fenced}{self.turns[-1]['content']}"}
         messages = [{"role": "system", "content": system_prompt}, *self.turns[:-1], last]
         asked = {"stream_options": {"include_usage": True}} if self.stream else {}  # to settle the budget
-        return orjson.dumps({"model": model, "messages": messages, "stream": self.stream, **self.options, **asked})
+        body = {"model": model, "messages": messages, "stream": self.stream, **self.options, **self.tools, **asked}
+        return orjson.dumps(body)
 
 
-def parse(body: bytes, model: str | None, policy: Policy) -> Chat:
-    """Check a request body against the policy; `model` is the one that may be asked for. Raise Refusal (400, 404)."""
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise bad_request("invalid_json", "The request body is not valid JSON.") from None
-    if not isinstance(request, dict):
-        raise bad_request("invalid_json", "The request body is not a JSON object.")
-    _known_fields(request, policy)
-    if model is None or request.get("model") != model:
-        raise Refusal(404, "model_not_found", "This model is not served here: see GET /v1/models.", param="model")
-    stream = _boolean(request, "stream")
+def read(request: Fields, policy: Policy) -> Chat:
+    """Check a request's fields, named as OpenAI's API names them, against the policy. Raise Refusal (400)."""
+    if request.keys() - _OWN - policy.fields.names:
+        raise bad_request("unknown_field", "The request has a field that is not allowed here.")
+    stream = boolean(request, "stream")
     show_usage = stream and _shows_usage(request.get("stream_options"))
-    return Chat(_turns(request.get("messages"), policy), _options(request, policy), stream, show_usage)
+    return Chat(
+        _turns(request.get("messages"), policy), _options(request, policy), stream, show_usage, _tools(request, policy)
+    )
+
+
+def check_model(request: Fields, model: str | None) -> None:
+    """`model` is the one that this key may ask for. Raise Refusal (404)."""
+    if model is None or request.get("model") != model:
+        raise Refusal(
+            404, "model_not_found", "This model is not served here: ask for the list of models.", param="model"
+        )
 
 
 def defuse(text: str, policy: Policy) -> str:
@@ -64,38 +75,41 @@ def defuse(text: str, policy: Policy) -> str:
     return text
 
 
-def _known_fields(request: dict[str, Any], policy: Policy) -> None:
-    known = _OWN | policy.fields.forward.keys() | policy.fields.drop
-    if request.keys() - known:
-        raise bad_request("unknown_field", "The request has a field that is not allowed here.")
-
-
-def _boolean(fields: dict[str, Any], name: str) -> bool:
+def boolean(fields: Fields, name: str) -> bool:
+    """A field that is true, false, or not there. Raise Refusal (400)."""
     value = fields.get(name)
     if value is None or isinstance(value, bool):
         return bool(value)
     raise bad_request("invalid_type", "A boolean was expected.", name)
 
 
-def _turns(messages: Any, policy: Policy) -> list[dict[str, str]]:
+def _turns(messages: Any, policy: Policy) -> list[Fields]:
     if not isinstance(messages, list) or not 0 < len(messages) <= policy.limits.messages:
         limit = policy.limits.messages
         raise bad_request("invalid_messages", f"A list of 1 to {limit} messages was expected.", "messages")
     turns = [turn for message in messages if (turn := _turn(message, policy))]
-    if not turns or turns[-1]["role"] != "user":
-        raise bad_request("invalid_messages", "The last message has to be the user's.", "messages")
+    if not turns or turns[-1]["role"] == "assistant":
+        raise bad_request("invalid_messages", "The last message has to be the user's, or a tool's.", "messages")
     return turns
 
 
-def _turn(message: Any, policy: Policy) -> dict[str, str] | None:
+def _turn(message: Any, policy: Policy) -> Fields | None:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise bad_request("invalid_messages", "Each message needs a role.", "messages")
-    role = unicodedata.normalize("NFKC", message["role"]).casefold().strip()
+    role = message["role"]
+    if role not in policy.roles.forward:
+        role = unicodedata.normalize("NFKC", role).casefold().strip()
     if role in policy.roles.drop:
         return None
-    if role not in policy.roles.forward:
+    if role not in policy.roles.forward or (role == "tool" and not policy.tools.count):
         raise bad_request("invalid_role", "A message has a role that is not allowed here.", "messages")
-    return {"role": role, "content": defuse(_text(message.get("content")), policy)}
+    turn: Fields = {"role": role}
+    if role == "tool":
+        turn["tool_call_id"] = _named(message.get("tool_call_id"))
+    calls = _calls(message.get("tool_calls"), policy) if role == "assistant" else []
+    content = "" if calls and message.get("content") is None else _text(message.get("content"))
+    turn["content"] = defuse(content, policy)
+    return turn | ({"tool_calls": calls} if calls else {})
 
 
 def _text(content: Any) -> str:
@@ -110,12 +124,77 @@ def _is_text_part(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _options(request: dict[str, Any], policy: Policy) -> dict[str, Any]:
+def _calls(calls: Any, policy: Policy) -> list[Fields]:
+    if not calls:
+        return []
+    if not isinstance(calls, list) or len(calls) > policy.tools.count:
+        raise _bad_tool("messages")
+    return [_call(call, policy) for call in calls]
+
+
+def _call(call: Any, policy: Policy) -> Fields:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+        raise _bad_tool("messages")
+    name, arguments = _named(function.get("name")), defuse(function["arguments"], policy)
+    return {"id": _named(call.get("id")), "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _named(name: Any) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _bad_tool("messages")
+    return name
+
+
+def _bad_tool(param: str) -> Refusal:
+    return bad_request("invalid_tool", "A tool, or a call of one, is not well formed or not allowed here.", param)
+
+
+def _tools(request: Fields, policy: Policy) -> Fields:
+    """`tools` and `tool_choice` for the engine. What a tool says of itself is text of the client's: defused like a message."""
+    tools, choice = request.get("tools"), request.get("tool_choice")
+    if not tools:
+        return {}
+    if not isinstance(tools, list) or len(tools) > policy.tools.count or len(orjson.dumps(tools)) > policy.tools.bytes:
+        raise _bad_tool("tools")
+    named = [_tool(tool, policy) for tool in tools]
+    return {"tools": named} | ({} if choice is None else {"tool_choice": _choice(choice)})
+
+
+def _tool(tool: Any, policy: Policy) -> Fields:
+    function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
+    if not isinstance(function, dict):
+        raise _bad_tool("tools")
+    about, parameters = function.get("description") or "", function.get("parameters") or {}
+    if not isinstance(about, str) or not isinstance(parameters, dict):
+        raise _bad_tool("tools")
+    name = _named(function.get("name"))
+    described = {"name": name, "description": defuse(about, policy), "parameters": _defused(parameters, policy)}
+    return {"type": "function", "function": described}
+
+
+def _defused(value: Any, policy: Policy) -> Any:
+    if isinstance(value, str):
+        return defuse(value, policy)
+    if isinstance(value, list):
+        return [_defused(one, policy) for one in value]
+    if isinstance(value, dict):
+        return {defuse(name, policy): _defused(one, policy) for name, one in value.items()}
+    return value
+
+
+def _choice(choice: Any) -> Any:
+    if choice in ("none", "auto", "required"):
+        return choice
+    if not isinstance(choice, dict) or not isinstance(choice.get("function"), dict):
+        raise _bad_tool("tool_choice")
+    return {"type": "function", "function": {"name": _named(choice["function"].get("name"))}}
+
+
+def _options(request: Fields, policy: Policy) -> Fields:
     if request.get("max_tokens") is None:
         request["max_tokens"] = request.get("max_completion_tokens")
-    options: dict[str, Any] = {
-        name: _clamp(name, request.get(name), limit) for name, limit in policy.fields.forward.items()
-    }
+    options: Fields = {name: _clamp(name, request.get(name), limit) for name, limit in policy.fields.forward.items()}
     options["stop"] = _stop(request.get("stop"))
     return {name: value for name, value in options.items() if value is not None}
 
@@ -133,7 +212,7 @@ def _clamp(name: str, value: Any, limit: Range) -> float | int | None:
 
 def _stop(value: Any) -> list[str] | None:
     stops = [value] if isinstance(value, str) else value
-    if stops is None:
+    if not stops:
         return None
     if not isinstance(stops, list) or len(stops) > _STOP_COUNT or not all(_is_stop(stop) for stop in stops):
         message = f"At most {_STOP_COUNT} texts of at most {_STOP_CHARS} characters were expected."
@@ -150,4 +229,4 @@ def _shows_usage(value: Any) -> bool:
         return False
     if not isinstance(value, dict) or value.keys() - {"include_usage"}:
         raise bad_request("unknown_field", "Only include_usage is allowed in stream_options.", "stream_options")
-    return _boolean(value, "include_usage")
+    return boolean(value, "include_usage")

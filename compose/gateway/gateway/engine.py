@@ -5,59 +5,58 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import aiohttp
 import orjson
 
 from gateway.errors import Refusal, bad_request, engine_unavailable
 from gateway.settings import Limits
+from gateway.upstream import FAILURES, Connection, Upstream
+from gateway.wire import JSON
 
-FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
-_READY_SECONDS = (
-    2.0  # how long an answer about the engine's state is good for: /healthz needs no key and must stay cheap
-)
+CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
+# How long an answer about the engine's state is good for: /healthz needs no key and must stay cheap.
+_READY_SECONDS = 2.0
 
 
 class Engine:
-    """One pooled HTTP client towards one fixed address. Create inside the running loop."""
+    """One pool of connections towards one fixed address. Create inside the running loop."""
 
     def __init__(self, url: str, model: str, limits: Limits) -> None:
-        self._url, self._model, self._limits = url, model, limits
-        self._ready, self._asked = False, float("-inf")
+        host, _, port = url.removeprefix("http://").partition(":")
+        self._model, self._ready, self._asked = model, False, float("-inf")
         self._lock = asyncio.Lock()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limits.in_flight + 2, ttl_dns_cache=10),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect_seconds, sock_read=limits.idle_seconds),
-            headers={"Accept-Encoding": "identity"},
-        )
+        self.upstream = Upstream((host, int(port)), limits.connect_seconds, limits.idle_seconds)
+        self.adopt(limits)
 
-    async def close(self) -> None:
+    def adopt(self, limits: Limits) -> None:
+        """Take other limits, from the next request on."""
+        self._limits = limits
+        self.upstream.connect_seconds, self.upstream.idle_seconds = limits.connect_seconds, limits.idle_seconds
+
+    def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        self.upstream.close()
 
     @asynccontextmanager
-    async def chat(self, body: bytes, content_type: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The engine's answer to a chat request, of the content type asked for. Raise Refusal (400, 502, 503, 504)."""
-        headers = {"Content-Type": "application/json", "Accept": content_type}
+    async def asked(self, path: str, body: bytes, kind: bytes) -> AsyncIterator[Connection]:
+        """The engine's answer, of the content type asked for. Raise Refusal (400, 502, 503, 504)."""
+        request = self.upstream.request("POST", path, body, kind.decode())
         try:
-            response = await self._session.post(
-                f"{self._url}/v1/chat/completions", data=body, headers=headers, allow_redirects=False
-            )
-        except aiohttp.SocketTimeoutError:
+            connection = await request.__aenter__()
+        except TimeoutError:
             raise Refusal(504, "engine_timeout", "The engine took too long.") from None
         except FAILURES:
             raise engine_unavailable() from None
         try:
-            _check(response, content_type)
-            yield response
+            _check(connection, kind)
+            yield connection
         finally:
-            response.close()  # closes the connection unless the answer was read to its end: the engine stops computing
+            await request.__aexit__(None, None, None)  # ends the connection unless the answer was read to its end
 
-    async def whole(self, response: aiohttp.ClientResponse) -> bytes:
+    async def whole(self, connection: Connection) -> bytes:
         """The whole answer, bounded. Raise Refusal (502)."""
         parts, size = [], 0
         try:
-            async for chunk in response.content.iter_any():
+            while chunk := await connection.read():
                 size += len(chunk)
                 if size > self._limits.answer_bytes:
                     raise Refusal(502, "answer_too_large", "The engine's answer is too large.")
@@ -75,12 +74,12 @@ class Engine:
         return self._ready
 
     async def _probe(self) -> bool:
-        timeout = aiohttp.ClientTimeout(total=self._limits.connect_seconds)
         try:
-            async with self._session.get(f"{self._url}/v1/models", timeout=timeout, allow_redirects=False) as response:
-                listed = orjson.loads(await response.read())
-            return response.status == 200 and self._model in {entry["id"] for entry in listed["data"]}
-        except (*FAILURES, ValueError, KeyError, TypeError):
+            async with asyncio.timeout(self._limits.connect_seconds):
+                async with self.upstream.request("GET", "/v1/models", b"", JSON.decode()) as answer:
+                    listed = orjson.loads(await self.whole(answer))
+            return answer.status == 200 and self._model in {entry["id"] for entry in listed["data"]}
+        except (*FAILURES, Refusal, ValueError, KeyError, TypeError):
             return False
 
 
@@ -89,11 +88,11 @@ def engine_failed() -> Refusal:
     return Refusal(502, "engine_failed", "The engine failed to answer.")
 
 
-def _check(response: aiohttp.ClientResponse, content_type: str) -> None:
+def _check(answer: Connection, kind: bytes) -> None:
     """The engine's own words are not passed on: they may quote the prompt."""
-    if response.status == 503:
+    if answer.status == 503:
         raise engine_unavailable()
-    if response.status == 400:
+    if answer.status == 400:
         raise bad_request("engine_refused", "The engine refused the request; is the conversation too long?")
-    if response.status != 200 or response.content_type != content_type:
+    if answer.status != 200 or answer.kind != kind:
         raise engine_failed()

@@ -1,6 +1,4 @@
-"""Refusals in the shape that OpenAI clients read."""
-
-import orjson
+"""Refusals. How they look to a client is its API's matter: `openai.py`, `ollama.py`."""
 
 
 class Refusal(Exception):
@@ -9,12 +7,6 @@ class Refusal(Exception):
     def __init__(self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int = 0) -> None:
         super().__init__(code)
         self.status, self.code, self.message, self.param, self.retry_after = status, code, message, param, retry_after
-
-    def body(self) -> bytes:
-        """`{"error": {message, type, param, code}}` as JSON bytes."""
-        kind = _KINDS.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
-        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        return orjson.dumps({"error": error})
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Headers that belong to this refusal, beside the content type."""
@@ -26,9 +18,6 @@ class Refusal(Exception):
         if self.retry_after:
             headers.append((b"retry-after", str(self.retry_after).encode()))
         return headers
-
-
-_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 def bad_request(code: str, message: str, param: str | None = None) -> Refusal:

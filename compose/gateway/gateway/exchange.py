@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway import wire
+from gateway import ollama, openai, wire
+from gateway.counted import Counted
 from gateway.keys import Key
 from gateway.limits import Use
-from gateway.relay import Counted
 
 GONE = 499  # the status of a request whose client left
+Api = openai.Api | ollama.Api
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Exchange:
     scope: wire.Scope
     receive: wire.Receive
     send: wire.Send
+    api: Api
     began: float = field(default_factory=time.monotonic)
     route: str = "none"
     key: Key | None = None
@@ -52,9 +54,14 @@ class Exchange:
         return self.key.id if self.key else None
 
     @property
-    def milliseconds(self) -> int:
+    def seconds(self) -> float:
         """Since the request began."""
-        return round((time.monotonic() - self.began) * 1000)
+        return time.monotonic() - self.began
+
+    @property
+    def milliseconds(self) -> int:
+        """The same, for log and audit."""
+        return round(self.seconds * 1000)
 
     def beginning(self) -> dict[str, Any]:
         """What the audit gets before the engine is asked."""

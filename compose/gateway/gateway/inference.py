@@ -1,53 +1,87 @@
-"""A chat, from the key that may ask to the last byte of the answer: admitted, checked, queued, relayed, settled."""
+"""A request that costs, from the key that may ask to the last byte of the answer: admitted, checked, queued, relayed, settled."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 
-from gateway import chat, wire
+from gateway import embeddings, wire
 from gateway.audit import Trail
-from gateway.engine import Engine, engine_failed
+from gateway.chat import Chat, check_model
+from gateway.engine import CHAT, EMBEDDINGS, Engine, engine_failed
 from gateway.errors import Refusal
 from gateway.exchange import Exchange
 from gateway.keys import Key
 from gateway.limits import Limiter, Ticket, Use, busy
+from gateway.output import STOPPED, Output
 from gateway.passages import Passages
-from gateway.relay import Events
-from gateway.settings import Policy, Settings
+from gateway.relay import Relay
+from gateway.settings import Rules, Settings
+from gateway.strict import parse
+from gateway.upstream import FAILURES, Connection
 
 _STREAM_HEADERS = [(b"x-accel-buffering", b"no")]
+CUT = "answer_cut"  # for log and audit: the output filter has ended this answer
 _BYTES_PER_TOKEN = 4  # a guess, for what is reserved; the engine's own count settles it
+Fields = dict[str, Any]
+Answer = Callable[[Fields, Ticket], Awaitable[None]]
 
 
 class Inference:
-    """The way to the engine. Create inside the running loop."""
+    """The way to the engine. Create inside the running loop. `rules` may be replaced by `adopt` at any time."""
 
-    def __init__(self, settings: Settings, policy: Policy, prompt: str, limiter: Limiter, trail: Trail | None) -> None:
-        self._trail = trail
-        self._model, self._policy, self._prompt, self._limiter = settings.chat_model, policy, prompt, limiter
-        self.engine = Engine(settings.engine_url, settings.chat_model, policy.limits)
-        self._passages = Passages(settings.rag_socket, policy)
-        self._slots = asyncio.Semaphore(policy.limits.in_flight)
+    def __init__(self, settings: Settings, rules: Rules, limiter: Limiter, trail: Trail | None) -> None:
+        self._trail, self._settings, self._limiter = trail, settings, limiter
+        self.engine = Engine(settings.engine_url, settings.chat_model, rules.policy.limits)
+        self._passages = Passages(settings.rag_socket, rules.policy.rag.seconds)
+        self.adopt(rules)
 
-    async def close(self) -> None:
+    def adopt(self, rules: Rules) -> None:
+        """Take other rules, from the next request on."""
+        self._rules = rules
+        self.engine.adopt(rules.policy.limits)
+        self._slots = asyncio.Semaphore(rules.policy.limits.in_flight)
+
+    def close(self) -> None:
         """Close the connections."""
-        await self.engine.close()
-        await self._passages.close()
+        self.engine.close()
+        self._passages.close()
 
     async def ready(self) -> bool:
         """Whether the engine would answer, and the audit would take a record."""
         return await self.engine.ready() and (self._trail is None or await self._trail.ready())
 
-    async def answer(self, exchange: Exchange, key: Key) -> None:
-        """Answer a chat request. Raise Refusal or Gone; the budgets are right in any case."""
+    async def chat(self, exchange: Exchange, key: Key) -> None:
+        """Answer a chat. Raise Refusal or Gone; the budgets are right in any case."""
+        rules = self._rules
+
+        async def answer(fields: Fields, ticket: Ticket) -> None:
+            request = exchange.api.read(fields, rules.policy)
+            exchange.stream = request.stream
+            await wire.unless_gone(exchange.receive, self._chat(exchange, request, ticket, rules))
+
+        await self._admitted(exchange, key, self._settings.chat_model, answer)
+
+    async def embed(self, exchange: Exchange, key: Key) -> None:
+        """Answer with vectors. Raise Refusal or Gone."""
+        rules = self._rules
+
+        async def answer(fields: Fields, ticket: Ticket) -> None:
+            texts = embeddings.read(fields, rules.policy, drop=exchange.api.not_of_embeddings(rules.policy))
+            await wire.unless_gone(exchange.receive, self._embed(exchange, texts, ticket))
+
+        await self._admitted(exchange, key, self._settings.embed_model, answer)
+
+    async def _admitted(self, exchange: Exchange, key: Key, model: str | None, answer: Answer) -> None:
         ticket = self._limiter.enter(key)
         refused = 0
         try:
-            request = await self._request(exchange, key)
-            exchange.stream = request.stream
-            await wire.unless_gone(exchange.receive, self._relay(exchange, request, ticket))
+            fields = await self.fields(exchange)
+            exchange.model = model
+            check_model(fields, model if model and key.may_use(model) else None)
+            await answer(fields, ticket)
         except Refusal as refusal:
             refused = refusal.status
             raise
@@ -55,53 +89,129 @@ class Inference:
             exchange.used = _used(exchange, ticket, refused)
             ticket.settle(exchange.used)
 
-    async def _request(self, exchange: Exchange, key: Key) -> chat.Chat:
+    async def fields(self, exchange: Exchange) -> Fields:
+        """The JSON object that the client sent."""
         kind = (wire.header(exchange.scope, b"content-type") or b"").split(b";")[0].strip().lower()
         encoded = any(name == b"content-encoding" for name, _ in exchange.scope["headers"])
-        if kind != wire.JSON or encoded:
+        if encoded or kind not in exchange.api.kinds:
             raise Refusal(415, "unsupported_media_type", "The body has to be plain application/json.")
-        limits = self._policy.limits
+        limits = self._rules.policy.limits
         body = await wire.read_body(exchange.scope, exchange.receive, limits.body_bytes, limits.body_seconds)
         exchange.bytes_in = len(body)
-        exchange.model = self._model
-        return chat.parse(body, self._model if key.may_use(self._model) else None, self._policy)
+        return parse(body, limits.json_depth)
 
-    async def _relay(self, exchange: Exchange, request: chat.Chat, ticket: Ticket) -> None:
-        if self._trail:
-            await self._trail.open(exchange.beginning())
-        fenced = await self._passages.fenced(request.question)
+    async def _chat(self, exchange: Exchange, request: Chat, ticket: Ticket, rules: Rules) -> None:
+        model = self._settings.chat_model
+        await self._opened(exchange)
+        fenced = await self._passages.fenced(request.question, rules.policy)
         exchange.passages = bool(fenced)
         if most := request.options.get("max_tokens"):
             request.options["max_tokens"] = ticket.most_out(most)
-        body = request.engine_body(self._model, self._prompt, fenced)
+        body = request.engine_body(model, rules.prompt, fenced)
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, request.options.get("max_tokens", 0)))
-        kind = wire.EVENTS if request.stream else wire.JSON
-        async with self._slot(), self.engine.chat(body, kind.decode()) as response:
-            exchange.answered = True
+        output = Output(rules.secrets, rules.policy.answers.hosts)
+        async with self._slot(rules.policy.limits.queue_seconds):
             if request.stream:
-                await wire.start(exchange.sending, 200, kind, _STREAM_HEADERS)
-                events = Events(request.show_usage, exchange.counted)
-                await _stream(events.through(response.content.iter_any()), exchange)
-                answer = b""
-            else:
-                answer = _read(await self.engine.whole(response), exchange)
-            ticket.settle(
-                _used(exchange, ticket, 0)
-            )  # before the client can know: its next request finds the place free
-            await _end(answer, exchange)
+                relay = Relay(exchange.api.stream(request, model, exchange.began), output, exchange.counted)
+                await self._stream(exchange, body, relay, ticket, rules.policy.limits.heartbeat_seconds)
+                exchange.code = CUT if relay.cut else None
+                return
+            async with self.engine.asked(CHAT, body, wire.JSON) as answer:
+                exchange.answered = True
+                raw = await self.engine.whole(answer)
+            said = _whole(raw, output, exchange)
+            await self._answer(exchange, ticket, said)
+
+    async def _stream(self, exchange: Exchange, body: bytes, relay: Relay, ticket: Ticket, beat: int) -> None:
+        """The answer as it comes; with a `beat`, a sign of life each so many seconds while nothing comes."""
+        async with _Beats(exchange, relay, beat) as beats, self.engine.asked(CHAT, body, wire.EVENTS) as answer:
+            exchange.answered = True
+            await beats.start()
+            while not relay.cut and (data := await _read(answer)):
+                if ready := relay.feed(data):
+                    await beats.send(ready)
+            last = relay.finish()
+        ticket.settle(_used(exchange, ticket, 0))
+        await exchange.sending({"type": "http.response.body", "body": last})
+
+    async def _embed(self, exchange: Exchange, texts: embeddings.Texts, ticket: Ticket) -> None:
+        model, limits = str(exchange.model), self._rules.policy.limits
+        await self._opened(exchange)
+        body = texts.engine_body(model)
+        ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, 0))
+        async with self._slot(limits.queue_seconds), self.engine.asked(EMBEDDINGS, body, wire.JSON) as answer:
+            exchange.answered = True
+            raw = await self.engine.whole(answer)
+        try:
+            vectors = embeddings.checked(raw, len(texts.texts))
+        except (ValueError, KeyError, TypeError):
+            raise engine_failed() from None
+        exchange.counted.read(vectors)
+        exchange.counted.completion_tokens = 0
+        await self._answer(exchange, ticket, exchange.api.embedded(vectors, texts, model, exchange.began))
+
+    async def _opened(self, exchange: Exchange) -> None:
+        if self._trail:
+            await self._trail.open(exchange.beginning())
+
+    async def _answer(self, exchange: Exchange, ticket: Ticket, body: bytes) -> None:
+        """Settled before the client can know: its next request finds the place free."""
+        ticket.settle(_used(exchange, ticket, 0))
+        await wire.answer(exchange.sending, 200, body)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, seconds: float) -> AsyncIterator[None]:
         """One of the places at the engine, in the order of coming. Raise Refusal (503) when none gets free in time."""
-        try:
-            async with asyncio.timeout(self._policy.limits.queue_seconds):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise busy() from None
+        slots = self._slots
+        if slots.locked():
+            try:
+                async with asyncio.timeout(seconds):
+                    await slots.acquire()
+            except TimeoutError:
+                raise busy() from None
+        else:
+            await slots.acquire()
         try:
             yield
         finally:
-            self._slots.release()
+            slots.release()
+
+
+class _Beats:
+    """The stream towards the client: begun by the engine's first word, or before it by a sign of life."""
+
+    def __init__(self, exchange: Exchange, relay: Relay, seconds: int) -> None:
+        self._exchange, self._relay, self._seconds = exchange, relay, seconds
+        self._task: asyncio.Task[None] | None = None
+        self._quiet = True
+
+    async def __aenter__(self) -> "_Beats":
+        if self._seconds:
+            self._task = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def start(self) -> None:
+        """Send the head, once."""
+        if self._exchange.status == 0:
+            await wire.start(self._exchange.sending, 200, self._exchange.api.kind, _STREAM_HEADERS)
+
+    async def send(self, data: bytes) -> None:
+        """Send a part of the answer."""
+        self._quiet = False
+        await self._exchange.sending({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _beat(self) -> None:
+        while True:
+            self._quiet = True
+            await asyncio.sleep(self._seconds)
+            if self._quiet and (sign := self._relay.beat()):
+                await self.start()
+                await self._exchange.sending({"type": "http.response.body", "body": sign, "more_body": True})
 
 
 def _used(exchange: Exchange, ticket: Ticket, refused: int) -> Use:
@@ -113,22 +223,24 @@ def _used(exchange: Exchange, ticket: Ticket, refused: int) -> Use:
     return Use(1, tokens_in, counted.events if counted.completion_tokens is None else counted.completion_tokens)
 
 
-def _read(answer: bytes, exchange: Exchange) -> bytes:
+async def _read(answer: Connection) -> bytes:
     try:
-        exchange.counted.read(orjson.loads(answer))
-    except orjson.JSONDecodeError:
+        return await answer.read()
+    except FAILURES:
         raise engine_failed() from None
-    return answer
 
 
-async def _stream(events: AsyncIterator[bytes], exchange: Exchange) -> None:
-    """An engine that breaks off ends the stream with an error event and without [DONE]."""
-    async for event in events:
-        await exchange.sending({"type": "http.response.body", "body": event, "more_body": True})
-
-
-async def _end(answer: bytes, exchange: Exchange) -> None:
-    if exchange.stream:
-        await exchange.sending({"type": "http.response.body", "body": answer})
-    else:
-        await wire.answer(exchange.sending, 200, answer)
+def _whole(raw: bytes, output: Output, exchange: Exchange) -> bytes:
+    """A whole answer, counted, filtered, and in the form of the client's API. Raise Refusal (502)."""
+    try:
+        answer = orjson.loads(raw)
+        exchange.counted.read(answer)
+        changed = False
+        for choice in answer["choices"]:
+            changed |= output.whole(choice)
+            if output.stopped:
+                choice["finish_reason"], changed = STOPPED, True
+        exchange.code = CUT if output.stopped else None
+        return exchange.api.whole(raw, answer, changed, str(exchange.model), exchange.began)
+    except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError, IndexError):
+        raise engine_failed() from None

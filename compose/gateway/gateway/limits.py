@@ -85,6 +85,8 @@ class Account:
         default_factory=lambda: {name: Counter(seconds, slides) for name, (_, seconds, slides) in _COUNTED.items()}
     )
     active: int = 0
+    key: Key | None = None  # whose limits these are
+    limits: dict[str, int] = field(default_factory=dict)
 
     def add(self, use: Use, at: float, now: float) -> None:
         """Count what happened at `at`."""
@@ -139,21 +141,30 @@ class Limiter:
     """The budgets of all keys, under the policy's defaults and its ceiling for all together. `clock` gives seconds of UTC."""
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.time) -> None:
-        self._default, self._places = policy.per_key, policy.limits.in_flight + policy.limits.queue
-        self._ceiling, self._strangers = _amounts(policy.ceiling), policy.limits.strangers_minute
         self._accounts: dict[str, Account] = {}
         self._all, self._unknown = Account(), Counter(MINUTE, slides=True)
         self.clock = clock
+        self.adopt(policy)
+
+    def adopt(self, policy: Policy) -> None:
+        """Take the limits of another policy; what was used stays counted."""
+        self._default, self._places = policy.per_key, policy.limits.in_flight + policy.limits.queue
+        self._ceiling, self._strangers = _amounts(policy.ceiling), policy.limits.strangers_minute
+        for account in self._accounts.values():
+            account.key = None
 
     def enter(self, key: Key) -> Ticket:
         """Let a request of a key in and count it. Raise Refusal: 429 for the key's own limits, 503 for everybody's."""
-        account = self._accounts.setdefault(key.id, Account())
+        if (account := self._accounts.get(key.id)) is None:
+            account = self._accounts[key.id] = Account()
+        if account.key is not key:
+            account.key, account.limits = key, _amounts(self._default) | _amounts(key.limits)
         concurrency = key.limits.concurrency or self._default.concurrency
         if concurrency is not None and account.active >= concurrency:
             raise Refusal(429, "too_many_at_once", "Too many requests of this key at once.", retry_after=BUSY_SECONDS)
         if self._all.active >= self._places:
             raise busy()
-        ticket = Ticket((account, self._all), self, _amounts(self._default) | _amounts(key.limits))
+        ticket = Ticket((account, self._all), self, account.limits)
         ticket.reserve(Use(requests=1))
         account.active += 1
         self._all.active += 1

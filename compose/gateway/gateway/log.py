@@ -29,5 +29,4 @@ def event(name: str, **fields: str | int | bool | None) -> None:
     if unknown := fields.keys() - FIELDS:
         raise ValueError(f"not a field of the log: {sorted(unknown)}")
     line = orjson.dumps({"ts": round(time.time(), 3), "event": name, **fields})
-    sys.stderr.write(line.decode() + "\n")
-    sys.stderr.flush()
+    sys.stderr.write(line.decode() + "\n")  # by lines: Python's own stderr waits for no more than that

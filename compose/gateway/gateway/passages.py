@@ -1,16 +1,17 @@
 """Passages for a question, asked over a Unix socket, and the fence that marks them as data in the prompt."""
 
+import asyncio
 import secrets
 from pathlib import Path
 from typing import Annotated
 
-import aiohttp
 import orjson
 from pydantic import Field, TypeAdapter
 
 from gateway.chat import defuse
 from gateway.log import event
-from gateway.settings import Policy, Strict
+from gateway.settings import Policy, Rag, Strict
+from gateway.upstream import FAILURES, Upstream
 
 _ANSWER_BYTES = 1 << 20
 
@@ -33,43 +34,38 @@ _ANSWER = TypeAdapter(_Answer)
 class Passages:
     """Client of the passages' service. Without a socket it knows no passages."""
 
-    def __init__(self, socket: Path | None, policy: Policy) -> None:
-        self._policy = policy
-        self._session = None
-        if socket:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(socket)),
-                timeout=aiohttp.ClientTimeout(total=policy.rag.seconds),
-                read_bufsize=_ANSWER_BYTES,
-            )
+    def __init__(self, socket: Path | None, seconds: float) -> None:
+        self._upstream = Upstream(socket, seconds, seconds) if socket else None
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connections."""
-        if self._session:
-            await self._session.close()
+        if self._upstream:
+            self._upstream.close()
 
-    async def fenced(self, question: str) -> str:
+    async def fenced(self, question: str, policy: Policy) -> str:
         """The passages for a question as one fenced text, or "". A service that fails is logged and costs its passages only."""
-        if not self._session:
+        if not self._upstream or not question:
             return ""
         try:
-            found = await self._search(self._session, question)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            async with asyncio.timeout(policy.rag.seconds):
+                found = await _search(self._upstream, question, policy.rag)
+        except (*FAILURES, ValueError) as error:
             event("rag_failed", error=type(error).__name__)
             return ""
-        return fence(found, self._policy)
+        return fence(found, policy)
 
-    async def _search(self, session: aiohttp.ClientSession, question: str) -> list[Passage]:
-        rag = self._policy.rag
-        body = orjson.dumps({"query": question[: rag.query_chars], "limit": rag.passages})
-        headers = {"Content-Type": "application/json"}
-        async with session.post("http://rag/search", data=body, headers=headers, allow_redirects=False) as response:
-            if response.status != 200:
-                raise ValueError("status")
-            content = await response.content.read(_ANSWER_BYTES + 1)
-            if len(content) > _ANSWER_BYTES or not response.content.at_eof():
+
+async def _search(upstream: Upstream, question: str, rag: Rag) -> list[Passage]:
+    body = orjson.dumps({"query": question[: rag.query_chars], "limit": rag.passages})
+    content = b""
+    async with upstream.request("POST", "/search", body, "application/json") as answer:
+        if answer.status != 200:
+            raise ValueError("status")
+        while chunk := await answer.read():
+            content += chunk
+            if len(content) > _ANSWER_BYTES:
                 raise ValueError("too large")
-        return _ANSWER.validate_json(content).passages[: rag.passages]
+    return _ANSWER.validate_json(content).passages[: rag.passages]
 
 
 def fence(passages: list[Passage], policy: Policy) -> str:

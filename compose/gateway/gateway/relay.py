@@ -1,77 +1,88 @@
-"""The engine's answer on its way to the client: bytes in, bytes out. What it says about tokens is read in passing."""
+"""The engine's stream on its way to the client: whole events, filtered, in the form of the client's API."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from gateway.engine import FAILURES, engine_failed
+from gateway.counted import Counted
+from gateway.engine import engine_failed
+from gateway.output import STOPPED, Output
 
 _END = b"\n\n"
-_USAGE = b'"usage"'  # as a key only: within a text of JSON its quotes would be escaped
 _EVENT_BYTES = 1 << 20
 
 
-@dataclass
-class Counted:
-    """What the engine said it used; without its word, how many events it sent."""
+class Writer(Protocol):
+    """How a stream looks in the client's API."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    events: int = 0
-
-    def read(self, answer: Any) -> None:
-        """Take the usage of an answer, or of the event that carries it."""
-        usage = answer.get("usage") if isinstance(answer, dict) else None
-        if isinstance(usage, dict):
-            self.prompt_tokens = _count(usage.get("prompt_tokens"))
-            self.completion_tokens = _count(usage.get("completion_tokens"))
+    def event(self, raw: bytes, chunk: dict[str, Any], changed: bool) -> bytes: ...
+    def usage(self, raw: bytes) -> bytes: ...
+    def beat(self) -> bytes: ...
+    def end(self, counted: Counted) -> bytes: ...
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+class Relay:
+    """One stream. `done` once the engine has said its last; `cut` when the filter ended it: nothing more is to be read then."""
 
+    def __init__(self, writer: Writer, output: Output, counted: Counted) -> None:
+        self._writer, self._output, self._counted = writer, output, counted
+        self._rest, self._last, self.done = b"", {}, False  # type: bytes, dict[str, Any], bool
 
-@dataclass
-class Events:
-    """A stream of server-sent events. `show_usage`: whether the client asked for the event that the gateway always asks for."""
+    @property
+    def cut(self) -> bool:
+        """Whether the filter has ended the answer."""
+        return self._output.stopped
 
-    show_usage: bool
-    counted: Counted
-    _rest: bytes = field(default=b"")
+    def beat(self) -> bytes:
+        """A sign of life in the client's API, or nothing where it has none."""
+        return self._writer.beat()
 
-    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Whole events, as they come. Raise Refusal (502) when the engine breaks off."""
-        try:
-            async for chunk in chunks:
-                if ready := self._whole(chunk):
-                    yield ready
-        except FAILURES:
-            raise engine_failed() from None
-        if self._rest:
-            yield self._rest
-
-    def _whole(self, chunk: bytes) -> bytes:
-        data = self._rest + chunk if self._rest else chunk
-        end = data.rfind(_END) + len(_END)
-        if end < len(_END):
-            end = 0
-        ready, self._rest = data[:end], data[end:]
+    def feed(self, data: bytes) -> bytes:
+        """What goes to the client for what came from the engine, cut wherever the network cut it. Raise Refusal (502)."""
+        events = (self._rest + data).split(_END)
+        self._rest = events.pop()
         if len(self._rest) > _EVENT_BYTES:
             raise engine_failed()
-        self.counted.events += ready.count(_END)
-        return self._without_usage(ready) if _USAGE in ready else ready
+        return b"".join([self._event(event) for event in events if not self.done])
 
-    def _without_usage(self, ready: bytes) -> bytes:
-        return b"".join(event + _END for event in ready.split(_END)[:-1] if not self._is_usage_alone(event))
+    def finish(self) -> bytes:
+        """The end of the stream. Raise Refusal (502) when the engine has not said that it was the end."""
+        if not self.done:
+            raise engine_failed()
+        left = {} if self._output.stopped else self._output.rest()
+        owed = b""
+        if left:
+            chunk = self._last | {"choices": [{"index": 0, "delta": left, "finish_reason": None}]}
+            owed = self._writer.event(b"", chunk, True)
+        return owed + self._writer.end(self._counted)
 
-    def _is_usage_alone(self, event: bytes) -> bool:
-        if _USAGE not in event:
-            return False
+    def _event(self, event: bytes) -> bytes:
+        if event.startswith(b":"):
+            return self._writer.beat()
+        payload = event.removeprefix(b"data:").strip()
+        if payload == b"[DONE]":
+            self.done = True
+            return b""
         try:
-            answer = orjson.loads(event.removeprefix(b"data:"))
-        except orjson.JSONDecodeError:
-            return False
-        self.counted.read(answer)
-        return not self.show_usage and isinstance(answer, dict) and answer.get("choices") == []
+            chunk = orjson.loads(payload)
+            return self._chunk(event, chunk)
+        except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError, IndexError):
+            raise engine_failed() from None  # its own words may quote the prompt
+
+    def _chunk(self, event: bytes, chunk: dict[str, Any]) -> bytes:
+        if "error" in chunk:
+            raise engine_failed()
+        if chunk.get("usage"):
+            self._counted.read(chunk)
+        if not (choices := chunk.get("choices")):
+            return self._writer.usage(event)
+        changed = False
+        for choice in choices:
+            changed |= self._output.delta(choice)
+        self._counted.events += 1
+        self._last = chunk
+        if self._output.stopped:
+            self.done = True
+            for choice in choices:
+                choice["finish_reason"] = STOPPED
+        return self._writer.event(event, chunk, changed)

@@ -5,12 +5,17 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, StringConstraints, field_validator
 
-ROUTES = Literal["POST /v1/chat/completions", "GET /v1/models"]
+from gateway.echo import GRAM, Secrets, fold
+
+ROUTES = Literal[
+    "POST /v1/chat/completions", "POST /v1/embeddings", "GET /v1/models",
+    "POST /api/chat", "POST /api/generate", "POST /api/embed", "GET /api/tags", "POST /api/show", "GET /api/version", "HEAD /",
+]  # fmt: skip
 PREFIX = "GATEWAY_"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -27,12 +32,14 @@ class Settings(Strict):
 
     engine_url: Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9.-]+:\d{1,5}$")]
     chat_model: Name
+    embed_model: Name | None = None
     rag_socket: Path | None = None
     audit_socket: Path | None = None
     policy_file: Path = Path("/etc/gateway/gateway.yaml")
     keys_file: Path = Path("/etc/gateway/keys/keys.json")
     host: str = "0.0.0.0"  # noqa: S104  inside the container; the published address is decided by Compose
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -47,13 +54,19 @@ class Limits(Strict):
 
     body_bytes: PositiveInt
     body_seconds: PositiveInt
+    head_bytes: PositiveInt
+    head_seconds: PositiveInt
+    json_depth: PositiveInt
     messages: PositiveInt
+    inputs: PositiveInt
     in_flight: PositiveInt
     queue: NonNegativeInt
     queue_seconds: PositiveInt
     strangers_minute: PositiveInt
     connect_seconds: PositiveInt
     idle_seconds: PositiveInt
+    stall_seconds: PositiveInt
+    heartbeat_seconds: NonNegativeInt
     answer_bytes: PositiveInt
 
 
@@ -77,7 +90,7 @@ class Rates(Budget):
 class Roles(Strict):
     """Folded role names: those that reach the engine, and those swallowed."""
 
-    forward: frozenset[Literal["user", "assistant"]]
+    forward: frozenset[Literal["user", "assistant", "tool"]]
     drop: frozenset[str]
 
 
@@ -95,6 +108,40 @@ class Fields(Strict):
 
     forward: dict[str, Range]
     drop: frozenset[str]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(self.forward) | self.drop
+
+
+class Ollama(Strict):
+    """What of Ollama's own fields and options is swallowed."""
+
+    drop: frozenset[str]
+    drop_options: frozenset[str]
+
+
+class Tools(Strict):
+    """How many tools a client may offer, 0 for none, and how large all they say of themselves may be."""
+
+    count: NonNegativeInt
+    bytes: PositiveInt
+
+
+class Answers(Strict):
+    """What an answer may not carry out."""
+
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,253}$")], ...]
+    canaries: tuple[Annotated[str, StringConstraints(min_length=16)], ...]
+    echo: Annotated[int, Field(ge=12)]
+
+    @field_validator("canaries")
+    @classmethod
+    def _recognisable(cls, canaries: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(fold(canary)) < GRAM for canary in canaries):
+            raise ValueError(f"a canary needs at least {GRAM} letters and digits")
+        return canaries
 
 
 class Rag(Strict):
@@ -116,6 +163,9 @@ class Policy(Strict):
     ceiling: Budget
     roles: Roles
     fields: Fields
+    ollama: Ollama
+    tools: Tools
+    answers: Answers
     control_tokens: tuple[str, ...]
     rag: Rag
 
@@ -132,6 +182,22 @@ def load_policy(path: Path) -> tuple[Policy, str]:
     if not prompt:
         raise ValueError(f"{policy.system_prompt}: empty")
     return policy, prompt
+
+
+class Rules(NamedTuple):
+    """All that is decided by files, read together: a reload replaces them together."""
+
+    policy: Policy
+    prompt: str
+    secrets: Secrets
+    versions: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> "Rules":
+        """Raise as `load_policy` does."""
+        policy, prompt = load_policy(path)
+        answers = policy.answers
+        return cls(policy, prompt, Secrets(answers.canaries, prompt, answers.echo), versions(path, prompt))
 
 
 def versions(path: Path, prompt: str) -> dict[str, str]:

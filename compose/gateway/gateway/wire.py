@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from gateway.errors import Refusal
 
@@ -14,7 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
-_NO_SNIFF: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_SAFE: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 # After the limit this much more is read and thrown away, so that an honest client gets to read the refusal.
 _DRAIN_FACTOR = 2
 
@@ -62,7 +62,7 @@ async def _collect(receive: Receive, limit: int, declared: int) -> bytes:
 
 async def start(send: Send, status: int, content_type: bytes, headers: Headers) -> None:
     """Send the head of an answer."""
-    fields = [(b"content-type", content_type), *_NO_SNIFF, *headers]
+    fields = [(b"content-type", content_type), *_SAFE, *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
 
 
@@ -74,19 +74,20 @@ async def answer(send: Send, status: int, body: bytes, headers: Headers | None =
 
 async def unless_gone(receive: Receive, work: Awaitable[None]) -> None:
     """Await `work`; raise Gone and cancel it as soon as the client disconnects. The body must have been read before."""
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_disconnect(receive))
+    mine = cast("asyncio.Task[None]", asyncio.current_task())
+    watch = asyncio.ensure_future(_cancel_when_gone(receive, mine))
     try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise Gone
-        task.result()
+        await work
+    except asyncio.CancelledError:
+        if watch.done() and not watch.cancelled():
+            mine.uncancel()
+            raise Gone from None
+        raise
     finally:
-        for future in (task, watch):
-            future.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
+        watch.cancel()
 
 
-async def _disconnect(receive: Receive) -> None:
+async def _cancel_when_gone(receive: Receive, task: "asyncio.Task[None]") -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    task.cancel()

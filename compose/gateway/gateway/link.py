@@ -1,0 +1,90 @@
+"""Lines to the receiver of the audit and its answers, in the same order.
+
+What is said within one turn of the loop goes out in one piece, and what comes in one piece is answered in one turn: under load the
+requests share their round trips.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+Said = dict[str, Any]
+Answered = Callable[[Said], None]
+_SWEEP_SECONDS = 0.5
+
+
+class Link(asyncio.Protocol):
+    """One connection. An answer that takes longer than `seconds` is an error for who waits for it; the connection stays."""
+
+    seconds = 3.0
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[], None]) -> None:
+        self._loop, self._on_lost = loop, lost
+        self._transport: asyncio.Transport
+        self._out: list[bytes] = []
+        self._rest = b""
+        self._asked: deque[tuple[float, Answered]] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open = False
+        self._on_lost()
+        if self._sweeper:
+            self._sweeper.cancel()
+        while self._asked:
+            self._asked.popleft()[1]({"error": "ConnectionError"})
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            _, answered = self._asked.popleft()
+            answered(orjson.loads(line))
+
+    def ask(self, line: bytes, answered: Answered) -> None:
+        """Say a line, ended by a line feed; `answered` gets the answer, or `{"error": ...}`, once."""
+        if not self._open:
+            answered({"error": "ConnectionError"})
+            return
+        self._asked.append((self._loop.time(), answered))
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(line)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    async def said(self, line: bytes) -> Said:
+        """Say a line and wait for its answer."""
+        answer: asyncio.Future[Said] = self._loop.create_future()
+        self.ask(line, lambda said: None if answer.done() else answer.set_result(said))
+        return await answer
+
+    def close(self) -> None:
+        """End the connection, after what was said."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._out and self._open:
+            self._transport.write(b"".join(self._out))
+        self._out = []
+
+    def _sweep(self) -> None:
+        """Whoever has waited too long gets an error; the answer, when it comes, is nobody's."""
+        limit = self._loop.time() - self.seconds
+        for place, (since, answered) in enumerate(list(self._asked)):
+            if since <= limit:
+                self._asked[place] = (float("inf"), _nobody)
+                answered({"error": "TimeoutError"})
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep) if self._asked else None
+
+
+def _nobody(_said: Said) -> None:
+    pass

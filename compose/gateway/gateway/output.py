@@ -1,0 +1,91 @@
+"""What an answer may say: one filter for each text of a choice, as it streams or as a whole."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.echo import Secrets, Watch
+from gateway.links import Links
+
+TEXTS = ("content", "reasoning_content", "reasoning")  # of a message; engines differ in how they name the last two
+STOPPED = "content_filter"  # the finish_reason of an answer that was cut, as OpenAI's API names it
+
+
+class Filter:
+    """One text, piece by piece."""
+
+    def __init__(self, secrets: Secrets, hosts: Sequence[str]) -> None:
+        self._watch, self._links = Watch(secrets), Links(hosts)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a secret was recognised: what follows is not given out."""
+        return self._watch.stopped
+
+    def feed(self, text: str) -> str:
+        """What may be given out now."""
+        return self._links.feed(self._watch.feed(text))
+
+    def flush(self) -> str:
+        """The rest, at the end."""
+        return self._links.feed(self._watch.flush()) + self._links.flush()
+
+
+class Output:
+    """One answer. `stopped` once it was cut."""
+
+    def __init__(self, secrets: Secrets, hosts: Sequence[str]) -> None:
+        self._secrets, self._hosts = secrets, hosts
+        self._filters: dict[tuple[int, str], Filter] = {}
+        self._calls = Watch(secrets)
+        self.stopped = False
+
+    def _filter(self, index: int, name: str) -> Filter:
+        if (found := self._filters.get((index, name))) is None:
+            found = self._filters[index, name] = Filter(self._secrets, self._hosts)
+        return found
+
+    def delta(self, choice: dict[str, Any]) -> bool:
+        """Filter a choice of a stream's event in place; whether it was changed. Its texts are flushed with the last one."""
+        delta, index = choice.get("delta") or {}, choice.get("index", 0)
+        changed = self._texts(delta, index)
+        if self.stopped:
+            return True
+        if choice.get("finish_reason") is not None:
+            changed |= self._flush(delta, index)
+            choice["delta"] = delta
+        return changed
+
+    def whole(self, choice: dict[str, Any]) -> bool:
+        """Filter a choice of a whole answer in place; whether it was changed."""
+        message, index = choice.get("message") or {}, choice.get("index", 0)
+        return self._texts(message, index) | self._flush(message, index)
+
+    def rest(self, index: int = 0) -> dict[str, str]:
+        """What a stream still owes when it ends without a last event."""
+        left: dict[str, str] = {}
+        self._flush(left, index)
+        return left
+
+    def _texts(self, message: dict[str, Any], index: int) -> bool:
+        changed = False
+        for name in TEXTS:
+            if (text := message.get(name)) and isinstance(text, str):
+                one = self._filter(index, name)
+                out = one.feed(text)
+                self.stopped |= one.stopped
+                if out != text:
+                    message[name], changed = out, True
+        for call in message.get("tool_calls") or ():
+            self._calls.feed(str((call.get("function") or {}).get("arguments") or ""))
+            self.stopped |= self._calls.stopped
+        if self.stopped:
+            message.pop("tool_calls", None)
+        return changed
+
+    def _flush(self, message: dict[str, Any], index: int) -> bool:
+        changed = False
+        for (place, name), one in self._filters.items():
+            if place == index and (rest := one.flush()):
+                message[name] = (message.get(name) or "") + rest
+                changed = True
+        return changed

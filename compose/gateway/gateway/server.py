@@ -1,0 +1,84 @@
+"""The server's side of a connection, with what uvicorn leaves open: how large a head may be, and how long anybody may dawdle.
+
+One timer looks at all connections; none of them has its own.
+"""
+
+import asyncio
+import time
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.settings import Limits
+
+_SWEEP_SECONDS = 0.5
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Guarded(HttpToolsProtocol):
+    """uvicorn's protocol; `limits` are set by `guarded`."""
+
+    limits: ClassVar[Limits]
+    live: ClassVar[set["Guarded"]]
+    sweeper: ClassVar[asyncio.TimerHandle | None] = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_since: float | None = time.monotonic()  # None while no head is awaited
+        self._head_bytes = 0
+        self._stalled_since: float | None = None
+        self.live.add(self)
+        if type(self).sweeper is None:
+            type(self)._next_sweep(self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.live.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_since is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.head_bytes and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_since, self._head_bytes = time.monotonic(), 0
+
+    def on_headers_complete(self) -> None:
+        self._head_since = None
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        self._stalled_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stalled_since = None
+        super().resume_writing()
+
+    @classmethod
+    def _next_sweep(cls, loop: asyncio.AbstractEventLoop) -> None:
+        cls.sweeper = loop.call_later(_SWEEP_SECONDS, cls._sweep, loop)
+
+    @classmethod
+    def _sweep(cls, loop: asyncio.AbstractEventLoop) -> None:
+        now, cls.sweeper = time.monotonic(), None
+        for connection in list(cls.live):
+            if connection._dawdles(now):
+                connection.transport.abort()
+        if cls.live:
+            cls._next_sweep(loop)
+
+    def _dawdles(self, now: float) -> bool:
+        head, stall = self._head_since, self._stalled_since
+        return (head is not None and now - head > self.limits.head_seconds) or (
+            stall is not None and now - stall > self.limits.stall_seconds
+        )
+
+
+def guarded(limits: Limits) -> type[Any]:
+    """The class of connections for one server."""
+    return type("GuardedBy", (Guarded,), {"limits": limits, "live": set(), "sweeper": None})
