@@ -15,21 +15,20 @@ import typer
 from citadelle import images
 from citadelle.release import read_env
 
-app = typer.Typer(no_args_is_help=True, help="Build the images that hosts run, as one archive with their digests.")
+app = typer.Typer(
+    no_args_is_help=True, help="The images that hosts run: lock them by digest, check them, build one archive of them."
+)
 COMPOSE = Path("compose")
 PINS = COMPOSE / "images.lock.env"
 # Debian's stable release has no llama.cpp: its image is brought to this one first.
 LLAMACPP_SUITE = "forky"
 BASES = {"ollama": ["OLLAMA_IMAGE", "PYTHON_IMAGE"], "llamacpp": ["DEBIAN_IMAGE", "PYTHON_IMAGE"]}
+# Engines for accelerators, beside the one of --engine: in the hosts' lock as ENGINE_<WORD>_IMAGE.
+FURTHER = {"rocm": "OLLAMA_ROCM_IMAGE", "openvino": "LLAMACPP_OPENVINO_IMAGE"}
 UNREACHABLE = re.compile(r"failed to do request|dial tcp|no such host|connection refused|i/o timeout|TLS handshake")
 FOREIGN = re.compile(r"no matching manifest|no match for platform")
 ABSENT = re.compile(r"not found|manifest unknown")
 FREE = "see the lines above; df -h"
-
-
-@app.callback()
-def group() -> None:
-    """Has no options of its own; a lone command would otherwise lose its name."""
 
 
 @app.command()
@@ -37,17 +36,27 @@ def build(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the archive and its lock; made if absent.")],
     engine: Annotated[Literal["ollama", "llamacpp"], typer.Option(help="As the setting stack_engine.")] = "ollama",
     pins: Annotated[Path, typer.Option(help="Third-party images by digest.")] = PINS,
+    further: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", help="An engine for accelerators too, rocm or openvino (docs/accelerators.md); repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Pull what is pinned, build gateway and rag, and save all as DIR/images.tar with DIR/images.lock.env."""
     if not (COMPOSE / "gateway").is_dir():
         raise SystemExit(f"folder of the stack is absent: {COMPOSE}\nhint: run in the checkout")
-    bases = pinned(pins, BASES[engine])
+    more = {f"ENGINE_{word.upper()}_IMAGE": FURTHER.get(word, "") for word in further or []}
+    if unknown := set(further or []) - FURTHER.keys():
+        raise SystemExit(f"no such engine: {', '.join(sorted(unknown))}\nhint: --with {' or --with '.join(FURTHER)}")
+    bases = pinned(pins, [*BASES[engine], *more.values()])
     need_docker()
     for name, reference in bases.items():
         typer.echo(f"{name}: {reference}", err=True)
         with refusals("docker images"):
             pull(reference)
     wanted = {"ENGINE_IMAGE": bases.get("OLLAMA_IMAGE") or llamacpp(bases["DEBIAN_IMAGE"])}
+    wanted |= {name: bases[pin] for name, pin in more.items()}
     for name in ("gateway", "rag"):
         wanted[f"{name.upper()}_IMAGE"] = service(name, bases["PYTHON_IMAGE"], folder / "wheels")
     with refusals(f"df -h {folder}; docker images --digests"):
@@ -73,7 +82,7 @@ def pinned(file: Path, names: Sequence[str]) -> dict[str, str]:
     wrong = [name for name in names if not re.fullmatch(r"[^@\s]+:[^@:/\s]+@sha256:[0-9a-f]{64}", given.get(name, ""))]
     if wrong:
         said = "; ".join(f"{name}={given.get(name, '')}" for name in wrong)
-        raise SystemExit(f"pins give no digest: {said} in {file}\nhint: NAME=image:tag@sha256:digest")
+        raise SystemExit(f"pins give no digest: {said} in {file}\nhint: citadelle images lock NAME=image:tag")
     return {name: given[name] for name in names}
 
 

@@ -150,6 +150,32 @@ def test_llamacpp_is_built_and_its_setting_printed(
     assert machine.pins["OLLAMA_IMAGE"] not in [word for line in machine.ran for word in line]
 
 
+def test_an_engine_for_accelerators_comes_beside_the_usual_one(
+    command: Command, machine: Machine, words: list[str], tmp_path: Path
+) -> None:
+    assert command(*words, "--with", "rocm").code == 0
+    locked = read_env((tmp_path / "out/images.lock.env").read_text())
+    assert locked["ENGINE_ROCM_IMAGE"] == machine.pins["OLLAMA_ROCM_IMAGE"].removeprefix("docker.io/")
+    assert locked["ENGINE_IMAGE"] == machine.pins["OLLAMA_IMAGE"].removeprefix("docker.io/")
+    settings = StackSettings(stack_images_lock=tmp_path / "out/images.lock.env")
+    assert "ENGINE_ROCM_IMAGE" in settings.locked_images()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("openvino", "pins give no digest: LLAMACPP_OPENVINO_IMAGE= in "),
+        ("cuda", "no such engine: cuda\nhint: --with rocm or --with openvino"),
+    ],
+)
+def test_an_engine_without_a_pin_is_wrong_use(
+    command: Command, machine: Machine, words: list[str], word: str, said: str
+) -> None:
+    done = command(*words, "--with", word)
+    assert (done.code, machine.ran) == (2, [])
+    assert done.err.startswith(said)
+
+
 CLASSIC = {"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "extfs"]]}
 
 
@@ -231,7 +257,9 @@ def test_a_pin_without_tag_or_digest_is_wrong_use(command: Command, machine: Mac
     (tmp_path / "pins.env").write_text(f"OLLAMA_IMAGE={machine.pins['OLLAMA_IMAGE']}\nPYTHON_IMAGE={pin}\n")
     said = command("images", "build", str(tmp_path / "out"), "--pins", str(tmp_path / "pins.env"))
     assert (said.code, said.out, machine.ran) == (2, "", [])
-    assert said.err.startswith(f"pins give no digest: PYTHON_IMAGE={pin} in {tmp_path}/pins.env\nhint: NAME=image:tag@")
+    assert said.err.startswith(
+        f"pins give no digest: PYTHON_IMAGE={pin} in {tmp_path}/pins.env\nhint: citadelle images lock NAME=image:tag"
+    )
 
 
 def test_outside_of_the_checkout(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
