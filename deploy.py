@@ -4,6 +4,7 @@ from pyinfra import host
 
 from citadelle.operations.twin import windows_side
 from citadelle.settings import refuse_bad_data
+from roles.accelerator.deploy import accelerator, container_toolkit
 from roles.docker.deploy import docker
 from roles.hardening.deploy import hardening
 from roles.model_files.deploy import model_files
@@ -24,7 +25,9 @@ if "windows" in host.groups or "wsl" in host.groups:
     windows_side(name="Go on only where the Windows side is right")
 
 if "wsl" in host.groups or "linux" in host.groups:
+    accelerator()  # before any change: a host without what is asked for is left as it is
     service_user()  # before any container: its user ids must be nobody's
     docker()
+    container_toolkit()
     model_files()  # before the stack: a wrong digest must stop here
     stack()

@@ -84,13 +84,40 @@ def networks(name: str, service: Service, rule: Parameters) -> Iterator[str]:
         yield f"network_mode is {service.get('network_mode')!r}, not 'none'"
 
 
-def mounts(_name: str, service: Service, rule: Parameters) -> Iterator[str]:
+def devices(name: str, service: Service, rule: Parameters) -> Iterator[str]:
+    """Devices of the host: those that are allowed, under their own name, for reading and writing."""
+    for device in service.get("devices") or []:
+        source, target, rights = _device(device)
+        if not any(_matches(source, pattern) for pattern in rule.allowed.get(name, [])):
+            yield f"has the device {source}"
+        elif target != source:
+            yield f"has the device {source} under the name {target}"
+        elif source.startswith("/") and not set(rights) <= set("rw"):
+            yield f"may make device files of {source}: {rights}"
+
+
+def _device(device: Any) -> tuple[str, str, str]:
+    if isinstance(device, dict):
+        source = str(device.get("source"))
+        return source, device.get("target") or source, device.get("permissions") or "rwm"
+    source, target, rights = [*str(device).split(":"), "", ""][:3]
+    return source, target or source, rights or "rwm"
+
+
+def groups(name: str, service: Service, rule: Parameters) -> Iterator[str]:
+    """Extra groups: as allowed, a group's name being none."""
+    for group in service.get("group_add") or []:
+        if not any(_matches(str(group), pattern) for pattern in rule.allowed.get(name, [])):
+            yield f"has the group {group}"
+
+
+def mounts(name: str, service: Service, rule: Parameters) -> Iterator[str]:
     """Bind mounts are read-only, not shared, never created on the way, and none of the system's own folders."""
     for mount in _binds(service):
         source, options = mount.get("source", ""), mount.get("bind") or {}
         if not mount.get("read_only"):
             yield f"{source} is mounted for writing"
-        if any(_is_in(source, folder) for folder in rule.system):
+        if source not in rule.allowed.get(name, []) and any(_is_in(source, folder) for folder in rule.system):
             yield f"{source} is one of the system's own folders"
         if "shared" in options.get("propagation", ""):
             yield f"{source} is mounted with propagation {options['propagation']}"
@@ -166,7 +193,7 @@ def _binds(service: Service) -> Iterator[dict[str, Any]]:
 
 
 STACK: dict[str | None, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {"egress": egress, "volumes": volumes}
-_SERVICE = (memory, core_files, keys, ports, networks, mounts, docker_socket, tmpfs, environment)
+_SERVICE = (memory, core_files, devices, groups, keys, ports, networks, mounts, docker_socket, tmpfs, environment)
 CHECKS: dict[str, Callable[..., Iterator[Any]]] = {function.__name__: function for function in _SERVICE} | {
     name: function for name, function in STACK.items() if name
 }

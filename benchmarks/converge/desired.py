@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
+from citadelle.accelerator.hardware import Hardware
 from citadelle.facts.models import RUN
 from citadelle.facts.stack import STACK
 from citadelle.models.lock import ModelsLock
@@ -22,13 +23,14 @@ from citadelle.operations.docker import PACKAGES, STAGING
 from citadelle.operations.files import File
 from citadelle.operations.stack import MAKE_KEY, RELEASES
 from citadelle.settings import RoleSettings
+from roles.accelerator.settings import AcceleratorSettings
 from roles.docker.deploy import CONFIG, daemon_config
 from roles.docker.settings import DockerSettings
 from roles.model_files.deploy import verifier_files
 from roles.model_files.settings import ModelFilesSettings
 from roles.service_user.deploy import UIDS
 from roles.service_user.settings import ServiceUserSettings
-from roles.stack.deploy import chat_model, host_files, images, stack_release
+from roles.stack.deploy import chat_model, host_files, images, sizing, stack_release
 from roles.stack.settings import StackSettings
 
 Settings = TypeVar("Settings", bound=RoleSettings)
@@ -40,7 +42,10 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     models, stack = _read(ModelFilesSettings, data), _read(StackSettings, data)
     lock = ModelsLock.read(models.models_lock)
     wanted = checked_models("controller", models.models_store, lock, models.models)
-    release, references = stack_release(stack, chat_model(stack, models)), list(images(stack).values())
+    model, choice = chat_model(stack, models), _read(AcceleratorSettings, data).choice(stack)
+    # These hosts have no accelerator, and their data gives memory and context.
+    release = stack_release(stack, model, sizing(stack, models, model, choice), Hardware())
+    references = list(images(stack).values())
     config = json.dumps(daemon_config(engine), indent=2).encode() + b"\n"
     (folder / "release.tar").write_bytes(release.archive())
     place = f"{RELEASES}/{release.id}"

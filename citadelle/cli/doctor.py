@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from citadelle.cli import gateway
+from citadelle.cli import accelerator, gateway
 from citadelle.cli.hosts import Serving
 from citadelle.facts.models import RUN, UNIT
 from citadelle.operations.stack import KEY
@@ -125,6 +125,7 @@ def host(serving: Serving) -> Iterator[Check]:
     yield stack
     if stack.ok or stack.found != NOTHING:
         yield from (_probe(serving, probe) for probe in PROBES)
+        yield from (Check(said.id, serving.pc, *said[1:]) for said in accelerator.checks(serving))
 
 
 def _program(serving: Serving, program: Program) -> Check:

@@ -66,3 +66,15 @@ class ImagesPresent(Fact[set[str]]):
 
     def parse(self, output: list[str]) -> set[str]:
         return set(output)
+
+
+class CdiDevices(Fact[set[str]]):
+    """Devices that a CDI specification of this host describes, as `nvidia.com/gpu=all`."""
+
+    default = set
+
+    def command(self) -> str:
+        return "nvidia-ctk cdi list 2>/dev/null; true"
+
+    def parse(self, output: list[str]) -> set[str]:
+        return {line.strip() for line in output if "=" in line}

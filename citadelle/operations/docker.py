@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Literal
 
@@ -85,12 +85,15 @@ def running() -> Generator[PyinfraCommand, None, None]:
 
 
 @operation()
-def images(references: list[str], archive: str | None = None) -> Generator[PyinfraCommand, None, None]:
+def images(
+    references: list[str] | Callable[[], list[str]], archive: str | None = None
+) -> Generator[PyinfraCommand, None, None]:
     """Have each image in the host's store, by digest.
 
-    + references: `name:tag@sha256:digest` each.
+    + references: `name:tag@sha256:digest` each; or what gives them when the host's turn comes.
     + archive: path on the controller of a `docker save` archive that holds them; without it they are pulled from their registry.
     """
+    references = references() if callable(references) else references
     missing = sorted(set(references) - host.get_fact(ImagesPresent, references=references))
     if not missing:
         host.noop(f"{len(references)} images are in the store")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
@@ -18,6 +18,10 @@ RELEASES = "/opt/citadelle/releases"
 CURRENT = "/opt/citadelle/current"
 KEY = "/etc/citadelle/operator.key"
 KEYS_FOLDER = "/etc/citadelle/gateway"
+PLAN = "plan.json"  # in a release: what computes, and how much memory was planned for what
+
+# What runs depends on the host's hardware, which may be known only when its turn comes.
+Content = Release | Callable[[], Release]
 
 # The key is made on the host and stays there: no argument, no log, no controller ever holds it.
 MAKE_KEY = f"python3 -I -B {PROGRAM} operator"
@@ -33,11 +37,13 @@ def operator_key() -> Generator[PyinfraCommand, None, None]:
 
 
 @operation()
-def release(content: Release) -> Generator[PyinfraCommand, None, None]:
+def release(content: Content) -> Generator[PyinfraCommand, None, None]:
     """Have a release's folder on the host, whole or not at all.
 
-    + content: the release; one archive is sent, checked against its manifest, then renamed into place.
+    + content: the release, or what makes it when the host's turn comes; one archive is sent, checked against its manifest, then
+      renamed into place.
     """
+    content = content() if callable(content) else content
     folder = f"{RELEASES}/{content.id}"
     if host.get_fact(ReleaseThere, folder=folder):
         host.noop(f"release {content.id} is there")
@@ -54,11 +60,12 @@ def release(content: Release) -> Generator[PyinfraCommand, None, None]:
 
 
 @operation()
-def running(release_id: str) -> Generator[PyinfraCommand, None, None]:
+def running(release_id: str | Callable[[], str]) -> Generator[PyinfraCommand, None, None]:
     """Have a release current, with every service healthy and as configured; else the previous one runs and the host fails.
 
-    + release_id: a release that `release` has placed.
+    + release_id: a release that `release` has placed; or what gives its id when the host's turn comes.
     """
+    release_id = release_id() if callable(release_id) else release_id
     problems = host.get_fact(Stack).problems(release_id)
     if not problems:
         host.noop(f"release {release_id} runs, all services healthy")

@@ -1,6 +1,10 @@
 """Engine, gateway and rag: images by digest, a release folder, and the release that runs."""
 
+import json
 import re
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from pyinfra import host
@@ -8,12 +12,17 @@ from pyinfra.api.deploy import deploy
 from pyinfra.operations import systemd
 
 from citadelle import audit, audit_receiver, keys
+from citadelle.accelerator.budget import Budget, Given, Sizing
+from citadelle.accelerator.decision import Choice, Decision
+from citadelle.accelerator.hardware import Hardware
+from citadelle.accelerator.shape import read_shape
 from citadelle.models import manifest, verify
 from citadelle.models.lock import LockedModel, ModelsLock
-from citadelle.operations import docker, files
+from citadelle.operations import accelerator, docker, files
 from citadelle.operations import stack as operations
-from citadelle.release import Release, read_env, release, write_env
+from citadelle.release import Release, release, write_env
 from citadelle.settings import DeployError
+from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.stack.settings import StackSettings
 
@@ -25,20 +34,21 @@ MOUNTED = re.compile(r"\.\./policies/([A-Za-z0-9._-]+)")
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
 
 
-def images(settings: StackSettings) -> dict[str, str]:
-    """The three images of the lock file, by digest. Raises `DeployError` for one that is absent or known by a tag alone."""
+def images(settings: StackSettings, engine: str = "ENGINE_IMAGE") -> dict[str, str]:
+    """The three images of a host by digest, the engine's being the one that the lock calls `engine`. Raises `DeployError`."""
     path = settings.stack_images_lock
     if not path.is_file():
         raise DeployError(
             f"{host.name}: images lock is absent: {path}\nhint: citadelle images build images, then set what it prints"
         )
-    locked = read_env(path.read_text())
-    wrong = [name for name in IMAGES if "@sha256:" not in locked.get(name, "")]
+    locked = settings.locked_images()
+    engines = [name for name in locked if name.startswith("ENGINE_")]
+    wrong = [name for name in dict.fromkeys((*IMAGES, engine, *engines)) if "@sha256:" not in locked.get(name, "")]
     if wrong:
         raise DeployError(
             f"{host.name}: images lock gives no digest: {', '.join(wrong)} in {path}\nhint: citadelle images build DIR writes such a lock"
         )
-    return {name: locked[name] for name in IMAGES}
+    return {name: locked[engine if name == "ENGINE_IMAGE" else name] for name in IMAGES}
 
 
 def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedModel:
@@ -55,10 +65,34 @@ def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedMod
     return (named or served)[0]
 
 
-def stack_release(settings: StackSettings, model: LockedModel) -> Release:
-    """Everything that decides how the stack runs, in one folder."""
-    values = {
-        "COMPOSE_FILE": f"compose.yaml:engine.{settings.stack_engine}.yaml",
+def sizing(settings: StackSettings, models: ModelFilesSettings, model: LockedModel, choice: Choice) -> Sizing:
+    """What decides how much context there is, from the model's own file in the controller's store. Raises `DeployError`."""
+    served = [ModelsLock.read(models.models_lock).model(name) for name in models.models]
+    # Ollama holds one other model beside the chat model, llama.cpp's server none.
+    others = [other.weights.size for other in served if other != model and settings.stack_engine == "ollama"]
+    path = models.models_store / "blobs" / model.weights.blob
+    try:
+        shape = read_shape(path)
+    except (OSError, ValueError) as error:
+        raise DeployError(
+            f"{host.name}: model file of the controller cannot be read: {error}\n"
+            f"hint: citadelle models verify --store {models.models_store}"
+        ) from None
+    given = Given(
+        settings.stack_engine_context,
+        settings.stack_engine_slots,
+        settings.stack_engine_keep_alive,
+        settings.stack_engine_memory,
+    )
+    return Sizing(choice, shape, max(others, default=0), given)
+
+
+def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, hardware: Hardware) -> Release:
+    """Everything that decides how the stack runs on a host with this hardware, in one folder."""
+    decision, budget = size.choice.on(hardware), size.on(hardware)
+    overlay = [f"accelerator.{decision.overlay}.yaml"] if decision.overlay else []
+    values: dict[str, object] = {
+        "COMPOSE_FILE": ":".join(["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay]),
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
@@ -66,11 +100,18 @@ def stack_release(settings: StackSettings, model: LockedModel) -> Release:
         "AUDIT_DIR": audit_receiver.FOLDER,
         "CHAT_MODEL": model.short_name,
         "ENGINE_MODEL_BLOB": model.weights.blob,
-        "ENGINE_CONTEXT": settings.stack_engine_context,
-        "ENGINE_MEMORY": settings.stack_engine_memory,
+        "ENGINE_CONTEXT": budget.context,
+        "ENGINE_CONTEXT_TOTAL": budget.context * budget.slots,
+        "ENGINE_SLOTS": budget.slots,
+        "ENGINE_KEEP_ALIVE": budget.keep_alive,
+        "ENGINE_MEMORY": budget.memory,
         "ENGINE_CPUS": settings.stack_engine_cpus,
     }
-    extra = {"images.lock.env": write_env(images(settings)), "stack.env": write_env(values)}
+    extra = {
+        "images.lock.env": write_env(images(settings, decision.image)),
+        "stack.env": write_env(values | decision.env),
+        operations.PLAN: plan(size.choice, decision, budget),
+    }
     return release({"compose": ROOT / "compose"}, extra | policies(ROOT))
 
 
@@ -78,6 +119,25 @@ def policies(root: Path) -> dict[str, bytes]:
     """The files of `policies/` that a service mounts. The others decide nothing in the stack: a change there is no new release."""
     texts = "".join(path.read_text() for path in (root / "compose").glob("*.yaml"))
     return {f"policies/{name}": (root / "policies" / name).read_bytes() for name in sorted(set(MOUNTED.findall(texts)))}
+
+
+def plan(choice: Choice, decision: Decision, budget: Budget) -> bytes:
+    """Why the stack runs so, for `citadelle doctor`: nothing that changes while the hardware does not."""
+    said = {
+        "wanted": choice.wanted,
+        "engine": choice.engine,
+        "images": sorted(name for name in choice.locked if name.startswith("ENGINE_")),
+        "accelerator": decision.accelerator,
+        "device": decision.device,
+        "experimental": decision.experimental,
+    }
+    return json.dumps(said | asdict(budget), indent=1, sort_keys=True).encode() + b"\n"
+
+
+def planned(settings: StackSettings, model: LockedModel, size: Sizing) -> Callable[[], Release]:
+    """What makes the release when the host's turn comes: a PC's distribution may be made in this very run."""
+    made = cache(lambda hardware: stack_release(settings, model, size, hardware))
+    return lambda: made(accelerator.hardware())
 
 
 def host_files() -> list[files.File]:
@@ -94,12 +154,16 @@ def host_files() -> list[files.File]:
 @deploy("Stack")
 def stack() -> None:
     """A release is placed before anything running is touched; it becomes current only when every service is healthy."""
-    settings = StackSettings.from_host(host)
-    model = chat_model(settings, ModelFilesSettings.from_host(host))
-    content = stack_release(settings, model)
+    settings, models = StackSettings.from_host(host), ModelFilesSettings.from_host(host)
+    images(settings)  # what is wrong with them is told before anything else
+    choice = AcceleratorSettings.from_host(host).choice(settings)
+    model = chat_model(settings, models)
+    size = sizing(settings, models, model, choice)
+    content = planned(settings, model, size)
+    accelerator.fits(name="Go on only where the model has room", sizing=size)
     docker.images(
         name="Load the stack's images by digest",
-        references=list(images(settings).values()),
+        references=lambda: list(images(settings, choice.on(accelerator.hardware()).image).values()),
         archive=str(settings.stack_images_archive) if settings.stack_images_archive else None,
     )
     files.present(
@@ -109,5 +173,5 @@ def stack() -> None:
     )
     operations.operator_key(name="Make the operator's key on the host")
     operations.release(name="Place the release of the stack", content=content)
-    operations.running(name="Run the release, every service healthy", release_id=content.id)
+    operations.running(name="Run the release, every service healthy", release_id=lambda: content().id)
     systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=True)

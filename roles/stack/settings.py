@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from citadelle.models import manifest
+from citadelle.release import read_env
 from citadelle.settings import RoleSettings
 
 
@@ -24,13 +25,26 @@ class StackSettings(RoleSettings):
         description="Address on which the gateway listens; nothing else of the stack listens at all.",
     )
     stack_port: int = Field(8080, ge=1024, le=65535, description="TCP port of the gateway.")
-    stack_engine_memory: str = Field(
-        "8g",
+    stack_engine_memory: str | None = Field(
+        None,
         pattern=r"^[1-9][0-9]*[mg]$",
-        description="Memory limit of the engine; more than the model file plus its context.",
+        description="Memory limit of the engine, as `8g`; None: all but a quarter of the host's, and at least 2 GiB less.",
     )
     stack_engine_cpus: float = Field(2, gt=0, le=1024, description="Processor limit of the engine, in cores.")
-    stack_engine_context: int = Field(4096, ge=256, le=1048576, description="Context length in tokens.")
+    stack_engine_context: int | None = Field(
+        None,
+        ge=256,
+        le=1048576,
+        description="Context of one answer in tokens; None: as much as the memory holds, 2048 to 32768.",
+    )
+    stack_engine_slots: int | None = Field(
+        None, ge=1, le=64, description="Answers at the same time; None: 1, and up to 4 on a card with room for them."
+    )
+    stack_engine_keep_alive: str | None = Field(
+        None,
+        pattern=r"^(-1|[1-9][0-9]*[smh])$",
+        description="How long Ollama keeps a model loaded: `30m`, `-1` for good; None: for good where it takes at most 3/4 of the memory.",
+    )
     stack_images_archive: Path | None = Field(
         None,
         description="Archive on the controller that `citadelle images build` wrote; without it hosts pull from the lock's registries.",
@@ -39,6 +53,10 @@ class StackSettings(RoleSettings):
         Path("images/images.lock.env"),
         description="File on the controller with ENGINE_IMAGE, GATEWAY_IMAGE, RAG_IMAGE by digest; `citadelle images build` writes it.",
     )
+
+    def locked_images(self) -> dict[str, str]:
+        """Names of the images lock and what they stand for; none where there is no such file."""
+        return read_env(self.stack_images_lock.read_text()) if self.stack_images_lock.is_file() else {}
 
     @field_validator("stack_model")
     @classmethod

@@ -1,6 +1,6 @@
 """The stack's Compose files as one model: by the genuine `docker compose config`, or by a small reading of our own for the fast tier.
 
-Ours knows only what our files use: required variables, two files merged, one level of relative paths. A test compares the two.
+Ours knows only what our files use: required variables, files merged, one level of relative paths. A test compares the two.
 """
 
 import json
@@ -10,19 +10,43 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from dotenv import dotenv_values
 
+from citadelle.accelerator.variants import LINUX, WSL
+
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
 STACK_ENV = Path(__file__).with_name("stack.env")
 ENGINES = ("ollama", "llamacpp")
+LISTS = {"volumes", "devices", "group_add"}  # of which Compose takes the entries of both files
 
 
-def files(engine: str) -> list[Path]:
+class Combination(NamedTuple):
+    """An engine, and an accelerator that it can use ("" for none)."""
+
+    engine: str
+    accelerator: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(part for part in self if part)
+
+
+COMBINATIONS = [
+    *map(Combination, ENGINES),
+    *sorted(
+        Combination(engine, variant.overlay)
+        for variant in {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values())}.values()
+        for engine in variant.images
+    ),
+]
+
+
+def files(engine: str, accelerator: str = "") -> list[Path]:
     """The Compose files of one combination."""
-    return [COMPOSE / "compose.yaml", COMPOSE / f"engine.{engine}.yaml"]
+    names = [f"engine.{engine}", *([f"accelerator.{accelerator}"] if accelerator else [])]
+    return [COMPOSE / "compose.yaml", *(COMPOSE / f"{name}.yaml" for name in names)]
 
 
 @cache
@@ -31,23 +55,23 @@ def has_plugin() -> bool:
     return shutil.which("docker") is not None and _run("version").returncode == 0
 
 
-def genuine(engine: str, *options: str, env_file: Path = STACK_ENV) -> subprocess.CompletedProcess[str]:
+def genuine(combination: Combination, *options: str, env_file: Path = STACK_ENV) -> subprocess.CompletedProcess[str]:
     """`docker compose config` of one combination."""
-    names = [part for path in files(engine) for part in ("-f", str(path))]
+    names = [part for path in files(*combination) for part in ("-f", str(path))]
     return _run("--env-file", str(env_file), *names, "config", *options)
 
 
-def genuine_model(engine: str) -> dict[str, Any]:
+def genuine_model(engine: str, accelerator: str = "") -> dict[str, Any]:
     """The model as Docker Compose renders it."""
-    done = genuine(engine, "--format", "json")
+    done = genuine(Combination(engine, accelerator), "--format", "json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def own_model(engine: str) -> dict[str, Any]:
+def own_model(engine: str, accelerator: str = "") -> dict[str, Any]:
     """The model as read here."""
     model: dict[str, Any] = {}
-    for path in files(engine):
+    for path in files(engine, accelerator):
         model = _merge(model, yaml.safe_load(_interpolate(path.read_text("utf-8"))))
     for service in model["services"].values():
         for mount in service.get("volumes", []):
@@ -71,5 +95,11 @@ def _interpolate(text: str) -> str:
 
 def _merge(base: Any, over: Any) -> Any:
     if isinstance(base, dict) and isinstance(over, dict):
-        return {key: _merge(base.get(key), over[key]) if key in over else base[key] for key in base | over}
+        return {key: _merged(key, base, over) for key in base | over}
     return over
+
+
+def _merged(key: str, base: dict[str, Any], over: dict[str, Any]) -> Any:
+    if key in LISTS and key in base and key in over and isinstance(base[key], list):
+        return [*base[key], *over[key]]
+    return _merge(base.get(key), over[key]) if key in over else base[key]

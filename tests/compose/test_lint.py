@@ -25,12 +25,12 @@ EXCLUDED = {
 }
 
 
-@pytest.mark.parametrize("engine", render.ENGINES)
+@pytest.mark.parametrize("combination", render.COMBINATIONS, ids=str)
 @pytest.mark.parametrize("how", ["own", "genuine"])
-def test_compose_lint_has_nothing_to_say(tmp_path: Path, engine: str, how: str) -> None:
+def test_compose_lint_has_nothing_to_say(tmp_path: Path, combination: render.Combination, how: str) -> None:
     if how == "genuine" and not render.has_plugin():
         pytest.skip("no `docker compose` plugin on this machine")
-    model = render.own_model(engine) if how == "own" else render.genuine_model(engine)
+    model = render.own_model(*combination) if how == "own" else render.genuine_model(*combination)
     findings = lint(tmp_path, model)
     assert [finding for finding in findings if not excluded(finding)] == []
     assert len(findings) == len(EXCLUDED)

@@ -25,15 +25,17 @@ Model = dict[str, Any]
 
 
 @pytest.fixture(
-    scope="module", params=[(how, engine) for how in ("own", "genuine") for engine in render.ENGINES], ids="-".join
+    scope="module",
+    params=[(how, *combination) for how in ("own", "genuine") for combination in render.COMBINATIONS],
+    ids=lambda param: "-".join(filter(None, param)),
 )
 def model(request: pytest.FixtureRequest) -> Model:
-    how, engine = request.param
+    how, *combination = request.param
     if how == "own":
-        return render.own_model(engine)
+        return render.own_model(*combination)
     if not render.has_plugin():
         pytest.skip("no `docker compose` plugin on this machine")
-    return render.genuine_model(engine)
+    return render.genuine_model(*combination)
 
 
 @pytest.mark.parametrize("rule", BY_NAME)
@@ -91,7 +93,13 @@ FAILING: dict[str, list[Callable[[Model], None]]] = {
     "restart": [setting("restart", "always"), setting("restart", "on-failure"), setting("restart", None)],
     "pid-namespace": [setting("pid", "host")],
     "ipc-namespace": [setting("ipc", "host"), setting("ipc", None)],
-    "devices": [setting("devices", [{"source": "/dev/dri"}])],
+    "devices": [
+        setting("devices", [{"source": "/dev/dri/renderD128"}]), setting("devices", ["/dev/kfd"], "gateway"),
+        *(setting("devices", [value], "engine") for value in (
+            "/dev/dri", "/dev/sda:/dev/sda:rw", "/dev/dri/card0:/dev/dri/card0:rw", "/dev/kfd:/dev/dri/renderD128:rw", "/dev/kfd",
+            "/dev/kfd:/dev/kfd:rwm", {"source": "/dev/mem", "target": "/dev/kfd", "permissions": "rw"}, "vendor.com/gpu=all",
+        )),
+    ],
     "gpus": [setting("gpus", "all")],
     "reserved-devices": [setting("deploy", {"resources": {"reservations": {"devices": [{"driver": "nvidia"}]}}})],
     "uts-namespace": [setting("uts", "host")],
@@ -106,7 +114,9 @@ FAILING: dict[str, list[Callable[[Model], None]]] = {
     "user-namespace": [setting("userns_mode", "host")],
     "logging": [setting("logging", {"driver": "syslog"}), setting("logging", None)],
     "container-name": [setting("container_name", "rag")],
-    "groups": [setting("group_add", ["0"])],
+    "groups": [
+        setting("group_add", ["992"]), setting("group_add", ["0"], "engine"), setting("group_add", ["docker"], "engine"),
+    ],
     "memory": [setting("mem_limit", None), setting("memswap_limit", None), setting("memswap_limit", "-1")],
     "core-files": [setting("ulimits", {}), setting("ulimits", {"core": {"soft": 0, "hard": 1}})],
     "ports": [
@@ -127,6 +137,7 @@ FAILING: dict[str, list[Callable[[Model], None]]] = {
     ],
     "mounts": [
         mounting(source="/srv/x", read_only=False), mounting(source="/etc"), mounting(source="/proc/1"), mounting(source="/"),
+        mounting(source="/usr/lib/wsl"), adding("volumes", {"type": "bind", "source": "/usr/lib/x", "read_only": True}, "engine"),
         mounting(source="/srv/x", bind={"propagation": "rshared"}), mounting(source="/srv/x", bind={"create_host_path": True}),
     ],
     "docker-socket": [mounting(source=f"/{name}") for name in ("var/run/docker.sock", "run", "run/containerd/containerd.sock")],

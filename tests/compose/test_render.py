@@ -7,51 +7,63 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from citadelle.accelerator.variants import OVERLAYS
+from citadelle.image_lock import ORIGIN
+
 from . import render
 
 needs_plugin = pytest.mark.skipif(not render.has_plugin(), reason="no `docker compose` plugin on this machine")
 LOCK = render.COMPOSE / "images.lock.env"
 
 
-@pytest.mark.parametrize("engine", render.ENGINES)
-def test_three_services_and_one_published_port(engine: str) -> None:
-    model = render.own_model(engine)
+each = pytest.mark.parametrize("combination", render.COMBINATIONS, ids=str)
+
+
+def test_each_accelerator_has_its_file_and_each_file_its_accelerator() -> None:
+    named = {path.name.split(".")[1] for path in render.COMPOSE.glob("accelerator.*.yaml")}
+    assert named == {combination.accelerator for combination in render.COMBINATIONS} - {""} == set(OVERLAYS)
+
+
+@each
+def test_three_services_and_one_published_port(combination: render.Combination) -> None:
+    model = render.own_model(*combination)
     assert set(model["services"]) == {"engine", "gateway", "rag"}
     assert [name for name, service in model["services"].items() if service.get("ports")] == ["gateway"]
 
 
-@pytest.mark.parametrize("engine", render.ENGINES)
-def test_variables_are_required_and_have_no_fallback(engine: str) -> None:
-    for path in render.files(engine):
+@each
+def test_variables_are_required_and_have_no_fallback(combination: render.Combination) -> None:
+    for path in render.files(*combination):
         uses = re.findall(r"(?<!\$)\$\{?\w[^}]*\}?", re.sub(r"(?m)#.*$", "", path.read_text("utf-8")))
-        assert uses
+        assert uses or path.name == "accelerator.nvidia.yaml"
         assert [use for use in uses if not re.fullmatch(r"\$\{[A-Z_]+:\?\}", use)] == []
 
 
 @needs_plugin
-@pytest.mark.parametrize("engine", render.ENGINES)
-def test_docker_compose_renders_it_without_a_warning(engine: str) -> None:
-    done = render.genuine(engine, "--quiet")
+@each
+def test_docker_compose_renders_it_without_a_warning(combination: render.Combination) -> None:
+    done = render.genuine(combination, "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_plugin
-@pytest.mark.parametrize("engine", render.ENGINES)
-def test_a_missing_variable_stops_it(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("combination", [*render.COMBINATIONS[:2], render.Combination("ollama", "amd")], ids=str)
+def test_a_missing_variable_stops_it(combination: render.Combination, tmp_path: Path) -> None:
     lines = render.STACK_ENV.read_text("utf-8").splitlines()
-    used = {name for path in render.files(engine) for name in re.findall(r"\$\{(\w+):", path.read_text("utf-8"))}
+    last = render.files(*combination)[-1:] if combination.accelerator else render.files(*combination)
+    used = {name for path in last for name in re.findall(r"\$\{(\w+):", path.read_text("utf-8"))}
     env_file = tmp_path / "stack.env"
     for name in sorted(used):
         env_file.write_text("\n".join(line for line in lines if not line.startswith(f"{name}=")))
-        done = render.genuine(engine, "--quiet", env_file=env_file)
+        done = render.genuine(combination, "--quiet", env_file=env_file)
         assert done.returncode != 0, name
         assert name in done.stderr
 
 
 @needs_plugin
-@pytest.mark.parametrize("engine", render.ENGINES)
-def test_own_reading_agrees_with_docker_compose(engine: str) -> None:
-    own, genuine = render.own_model(engine), render.genuine_model(engine)
+@each
+def test_own_reading_agrees_with_docker_compose(combination: render.Combination) -> None:
+    own, genuine = render.own_model(*combination), render.genuine_model(*combination)
     for name, service in genuine["services"].items():
         rendered = {key: value for key, value in service.items() if value is not None}
         assert set(own["services"][name]) == set(rendered), name
@@ -66,8 +78,11 @@ def test_own_reading_agrees_with_docker_compose(engine: str) -> None:
             "entrypoint",
             "command",
             "environment",
+            "group_add",
         ):
             assert own["services"][name].get(key) == rendered.get(key), (name, key)
+        devices = [device.split(":")[0] for device in own["services"][name].get("devices", [])]
+        assert sorted(devices) == sorted(device["source"] for device in rendered.get("devices", []))
         sources = [(mount["source"], mount.get("read_only")) for mount in rendered["volumes"]]
         assert [(mount["source"], mount.get("read_only")) for mount in own["services"][name]["volumes"]] == sources
     assert set(own["networks"]) == set(genuine["networks"])
@@ -79,9 +94,9 @@ def test_third_party_images_are_pinned_by_digest_and_say_where_it_came_from() ->
     images = dotenv_values(LOCK)
     assert {"OLLAMA_IMAGE", "PYTHON_IMAGE", "DEBIAN_IMAGE"} <= set(images)
     for name, image in images.items():
-        assert re.fullmatch(r"docker\.io/[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image or ""), name
+        assert re.fullmatch(r"(docker\.io|ghcr\.io)/[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image or ""), name
         above = text[: text.index(f"{name}=")].rsplit("\n\n", 1)[-1]
-        assert "confirm with docker buildx imagetools inspect before a release" in above, name
+        assert ORIGIN.search(above.rstrip()), name
 
 
 @pytest.mark.parametrize("package", ["gateway", "rag"])

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from citadelle.operations import accounts, docker, files, hardening, stack, twin, windows
+from citadelle.operations import accelerator, accounts, docker, files, hardening, stack, twin, windows
 from tests.operations.cases import cases, run
 
 CAN_REFUSE = {
+    "accelerator.usable",
+    "accelerator.fits",
     "accounts.service_users",
     "docker.images",
     "twin.windows_side",
@@ -18,7 +20,7 @@ CAN_REFUSE = {
     "windows.distribution",
 }
 # A judge changes nothing: it lets a host pass, or refuses it.
-JUDGES = {"twin.windows_side", "windows.supported"}
+JUDGES = {"accelerator.usable", "accelerator.fits", "twin.windows_side", "windows.supported"}
 
 
 @pytest.mark.parametrize("file", cases(), ids=lambda file: f"{file.parent.name}-{file.stem}")
@@ -31,7 +33,7 @@ def test_case(file: Path, tmp_path: Path) -> None:
 
 
 def operations() -> list[str]:
-    modules = (accounts, docker, files, hardening, stack, twin, windows)
+    modules = (accelerator, accounts, docker, files, hardening, stack, twin, windows)
     return [
         f"{module.__name__.rsplit('.', 1)[1]}.{name}"
         for module in modules

@@ -119,10 +119,13 @@ def canary() -> str:
 def test_no_secret_of_the_controller_gets_into_the_stacks_release(
     canary: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What is packed is the two folders and two files of plain values: nothing of the environment, .env or the lab's keys."""
+    """What is packed is the two folders and three files of plain values: nothing of the environment, .env or the lab's keys."""
+    from citadelle.accelerator.decision import Choice
+    from citadelle.accelerator.hardware import Hardware
     from roles.model_files.settings import ModelFilesSettings
     from roles.stack.deploy import chat_model, stack_release
     from roles.stack.settings import StackSettings
+    from tests.accelerator.test_budget import sizing
 
     monkeypatch.setenv("GATEWAY_KEY", canary)
     monkeypatch.setenv("STACK_PASSWORD", canary)
@@ -133,9 +136,17 @@ def test_no_secret_of_the_controller_gets_into_the_stacks_release(
     lock.write_text(lock.read_text() + f"REGISTRY_PASSWORD={canary}\n")
     settings = StackSettings(stack_images_lock=lock)
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
-    content = stack_release(settings, model)
+    content = stack_release(
+        settings, model, sizing(Choice("auto", "ollama", frozenset(settings.locked_images()))), Hardware()
+    )
     assert canary.encode() not in content.archive()
-    assert {path.split("/")[0] for path in content.files} == {"compose", "policies", "images.lock.env", "stack.env"}
+    assert {path.split("/")[0] for path in content.files} == {
+        "compose",
+        "policies",
+        "images.lock.env",
+        "stack.env",
+        "plan.json",
+    }
     assert not [path for path in content.files if path.endswith((".key", ".pem", ".env.local")) or "/.env" in path]
     assert b"PRIVATE KEY" not in content.archive()
     assert not [path for path, text in content.files.items() if b"ck_" in text and not path.endswith((".py", ".md"))]

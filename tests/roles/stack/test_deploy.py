@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from pyinfra.context import ctx_host
 
+from citadelle.accelerator.hardware import Hardware
+from citadelle.accelerator.shape import read_shape
 from citadelle.models.lock import ModelsLock
-from citadelle.release import read_env
+from citadelle.release import Release, read_env
 from citadelle.settings import DeployError
+from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
-from roles.stack.deploy import IMAGES, chat_model, images, policies, stack_release
+from roles.stack.deploy import IMAGES, chat_model, images, policies, sizing, stack_release
 from roles.stack.settings import StackSettings
+from tests.accelerator.test_budget import gguf
+from tests.accelerator.test_budget import sizing as size
+from tests.accelerator.trees import KINDS, read, recorded
 from tests.conftest import ROOT
 from tests.models.conftest import lay
 
+BARE = Hardware(seen=True, kernel="Linux", memory=16 << 30)
 MISTRAL = "registry.ollama.ai/library/mistral:latest"
 
 
@@ -87,22 +97,106 @@ def test_images_by_digest(tmp_path: Path) -> None:
     assert list(images(settings)) == list(IMAGES)
 
 
-def test_the_release_says_how_the_stack_runs(tmp_path: Path) -> None:
+@pytest.fixture
+def settings(tmp_path: Path) -> StackSettings:
+    """With an images lock that has every engine."""
     lock = tmp_path / "images.lock.env"
-    lock.write_text("".join(f"{name}=registry.example/x:1@sha256:{'0' * 64}\n" for name in IMAGES))
-    settings = StackSettings(stack_images_lock=lock, stack_engine="llamacpp", stack_port=9000)
+    lock.write_text(
+        "".join(f"{name}=registry.example/{name}:1@sha256:{'0' * 64}\n" for name in (*IMAGES, "ENGINE_ROCM_IMAGE"))
+    )
+    return StackSettings(stack_images_lock=lock)
+
+
+def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto") -> Release:
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
-    made = stack_release(settings, model)
-    values = read_env(made.files["stack.env"].decode())
+    choice = AcceleratorSettings(accelerator=wanted).choice(settings)
+    return stack_release(settings, model, size(choice), hardware)
+
+
+def env(release: Release, name: str = "stack.env") -> dict[str, str]:
+    return read_env(release.files[name].decode())
+
+
+def test_the_release_says_how_the_stack_runs(settings: StackSettings) -> None:
+    settings = settings.model_copy(update={"stack_engine": "llamacpp", "stack_port": 9000})
+    release = made(settings)
+    values = env(release)
     assert values["COMPOSE_FILE"] == "compose.yaml:engine.llamacpp.yaml"
     assert (values["CHAT_MODEL"], values["GATEWAY_BIND"], values["GATEWAY_PORT"]) == (
         "mistral:latest",
         "127.0.0.1",
         "9000",
     )
-    assert {f"compose/{name}" for name in values["COMPOSE_FILE"].split(":")} <= made.files.keys()
-    assert stack_release(settings, model).id == made.id
-    assert stack_release(StackSettings(stack_images_lock=lock, stack_port=9001), model).id != made.id
+    assert {f"compose/{name}" for name in values["COMPOSE_FILE"].split(":")} <= release.files.keys()
+    assert made(settings).id == release.id
+    assert made(settings.model_copy(update={"stack_port": 9001})).id != release.id
+
+
+def test_every_variable_of_the_stack_is_there_with_each_accelerator(settings: StackSettings, tmp_path: Path) -> None:
+    overlays = set()
+    for kind in KINDS:
+        record = recorded(kind)
+        for wanted in ("auto", *record.get("chosen", {})):
+            hardware = read(record, tmp_path / f"{kind}-{wanted}")
+            release = made(settings, hardware, wanted)
+            values = env(release)
+            files = [release.files[f"compose/{name}"].decode() for name in values["COMPOSE_FILE"].split(":")]
+            used = {name for text in files for name in re.findall(r"\$\{(\w+):", text)}
+            assert used <= values.keys() | env(release, "images.lock.env").keys(), kind
+            overlays.add(values["COMPOSE_FILE"].rpartition("accelerator.")[2])
+    assert overlays >= {"nvidia.yaml", "amd.yaml", "amd-wsl.yaml", "intel.yaml"}
+
+
+def test_an_accelerators_image_takes_the_engines_place(settings: StackSettings, tmp_path: Path) -> None:
+    amd = read(recorded("amd-linux"), tmp_path)
+    assert env(made(settings, amd), "images.lock.env")["ENGINE_IMAGE"].startswith(
+        "registry.example/ENGINE_ROCM_IMAGE:1@"
+    )
+    assert env(made(settings), "images.lock.env")["ENGINE_IMAGE"].startswith("registry.example/ENGINE_IMAGE:1@")
+    plan = json.loads(made(settings, amd).files["plan.json"])
+    assert (plan["wanted"], plan["accelerator"], plan["place"]) == ("auto", "amd", "card")
+
+
+def test_the_same_hardware_gives_the_same_release(settings: StackSettings) -> None:
+    """A few pages less after a new kernel must not restart the stack."""
+    one, other = (
+        made(settings, replace(BARE, memory=memory, kernel=f"Linux {memory}"))
+        for memory in (16 << 30, (16 << 30) + 4096)
+    )
+    assert one.id == other.id
+
+
+def test_an_engine_known_by_a_tag_alone_is_told_at_once(settings: StackSettings) -> None:
+    lock = settings.stack_images_lock
+    lock.write_text(lock.read_text() + "ENGINE_OPENVINO_IMAGE=ghcr.io/x:1\n")
+    with pytest.raises(DeployError, match="images lock gives no digest: ENGINE_OPENVINO_IMAGE in "):
+        images(settings)
+
+
+def test_what_the_inventory_gives_is_taken(settings: StackSettings) -> None:
+    given = {
+        "stack_engine_context": 2048,
+        "stack_engine_memory": "512m",
+        "stack_engine_slots": 2,
+        "stack_engine_keep_alive": "5m",
+    }
+    models = ModelFilesSettings(
+        models_lock=ROOT / "policies/models.lock.json", models_store=settings.stack_images_lock.parent
+    )
+    model = chat_model(settings, models)
+    blob = models.models_store / "blobs" / model.weights.blob
+    blob.parent.mkdir()
+    blob.write_bytes(gguf())
+    stack = settings.model_copy(update=given)
+    budget = sizing(stack, models, model, AcceleratorSettings().choice(stack)).on(BARE)
+    assert (budget.context, budget.memory, budget.slots, budget.keep_alive) == (2048, "512m", 2, "5m")
+    blob.write_bytes(b"GGUF")
+    read_shape.cache_clear()
+    with pytest.raises(
+        DeployError,
+        match=r"@linux/srv1: model file of the controller cannot be read: .*\nhint: citadelle models verify",
+    ):
+        sizing(stack, models, model, AcceleratorSettings().choice(stack))
 
 
 def test_a_release_holds_the_policies_that_a_service_mounts_and_no_other(tmp_path: Path) -> None:
