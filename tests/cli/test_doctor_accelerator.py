@@ -13,7 +13,7 @@ from citadelle.accelerator.hardware import Hardware, Node
 from citadelle.cli.accelerator import Said, judged
 from citadelle.release import read_env, write_env
 from roles.stack.deploy import plan
-from tests.accelerator.test_budget import sizing
+from tests.accelerator.gguf import sizing
 from tests.accelerator.trees import read, recorded
 
 LOCKED = frozenset({"ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE", "ENGINE_ROCM_IMAGE"})

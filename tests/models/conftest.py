@@ -17,6 +17,7 @@ import pytest
 from citadelle.models import verify
 from citadelle.models.lock import ModelsLock, locked_from_manifest
 from citadelle.models.store import GgufFacts, add_gguf
+from tests.accelerator.gguf import gguf as header
 
 NAMES = ("tiny:chat", "tiny-embed")
 
@@ -69,7 +70,7 @@ def lay(path: Path) -> dict[str, Any]:
     models = []
     for name, purpose in zip(NAMES, ("chat", "embeddings"), strict=True):
         gguf = path.parent / "weights.gguf"
-        gguf.write_bytes(b"GGUF" + hashlib.sha256(name.encode()).digest() * 2048)
+        gguf.write_bytes(header() + hashlib.sha256(name.encode()).digest() * 2048)
         add_gguf(
             path,
             name,

@@ -125,7 +125,7 @@ def test_no_secret_of_the_controller_gets_into_the_stacks_release(
     from roles.model_files.settings import ModelFilesSettings
     from roles.stack.deploy import chat_model, stack_release
     from roles.stack.settings import StackSettings
-    from tests.accelerator.test_budget import sizing
+    from tests.accelerator.gguf import sizing
 
     monkeypatch.setenv("GATEWAY_KEY", canary)
     monkeypatch.setenv("STACK_PASSWORD", canary)

@@ -22,8 +22,8 @@ from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.stack.deploy import IMAGES, chat_model, images, policies, sizing, stack_release
 from roles.stack.settings import StackSettings
-from tests.accelerator.test_budget import gguf
-from tests.accelerator.test_budget import sizing as size
+from tests.accelerator.gguf import gguf
+from tests.accelerator.gguf import sizing as size
 from tests.accelerator.trees import KINDS, read, recorded
 from tests.conftest import ROOT
 from tests.models.conftest import lay
