@@ -21,6 +21,7 @@ class EngineDouble:
     mode: str | int = "answer"
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    peers: set[Any] = field(default_factory=set)  # connections that chats came by
     usage: dict[str, int] | None = field(default_factory=lambda: dict(USAGE))
     answer: dict[str, Any] | None = None  # said instead of TOKENS: a message
     events: list[bytes] | None = None  # sent instead of the TOKENS' events
@@ -37,6 +38,7 @@ class EngineDouble:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """Record, then answer by `mode`; `gone` is set when the client leaves before the end."""
         self.requests.append(orjson.loads(await request.read()))
+        self.peers.add(request.transport and request.transport.get_extra_info("peername"))
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         try:
             return await self._answer(request, self.requests[-1])

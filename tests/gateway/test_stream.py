@@ -48,6 +48,15 @@ def test_each_event_arrives_before_the_next_is_written(run: Run) -> None:
     run(scenario, mode="stepwise")
 
 
+def test_one_connection_to_the_engine_serves_one_after_the_other(run: Run) -> None:
+    async def scenario(stack: Stack) -> None:
+        for stream in (True, False, True, False):
+            assert (await stack.ask(stream=stream))[0] == 200
+        assert len(stack.engine.peers) == 1
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(("mode", "stream"), [("endless", True), ("hang", True), ("hang", False)])
 def test_a_client_that_leaves_stops_the_engine(run: Run, mode: str, stream: bool) -> None:
     async def scenario(stack: Stack) -> None:

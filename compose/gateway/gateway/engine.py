@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import orjson
 
@@ -36,21 +34,24 @@ class Engine:
         """Close the connections."""
         self.upstream.close()
 
-    @asynccontextmanager
-    async def asked(self, path: str, body: bytes, kind: bytes) -> AsyncIterator[Connection]:
-        """The engine's answer, of the content type asked for. Raise Refusal (400, 502, 503, 504)."""
-        request = self.upstream.request("POST", path, body, kind.decode())
+    async def ask(self, path: str, body: bytes, kind: bytes) -> Connection:
+        """The engine's answer, of the content type asked for, to be given back by `release`. Raise Refusal (400, 502, 503, 504)."""
         try:
-            connection = await request.__aenter__()
+            connection = await self.upstream.ask("POST", path, body, kind.decode())
         except TimeoutError:
             raise Refusal(504, "engine_timeout", "The engine took too long.") from None
         except FAILURES:
             raise engine_unavailable() from None
         try:
             _check(connection, kind)
-            yield connection
-        finally:
-            await request.__aexit__(None, None, None)  # ends the connection unless the answer was read to its end
+        except Refusal:
+            self.release(connection)
+            raise
+        return connection
+
+    def release(self, connection: Connection) -> None:
+        """Done with this answer; one that was not read to its end ends the engine's work."""
+        self.upstream.release(connection)
 
     async def whole(self, connection: Connection) -> bytes:
         """The whole answer, bounded. Raise Refusal (502)."""
@@ -76,8 +77,11 @@ class Engine:
     async def _probe(self) -> bool:
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
-                async with self.upstream.request("GET", "/v1/models", b"", JSON.decode()) as answer:
+                answer = await self.upstream.ask("GET", "/v1/models", b"", JSON.decode())
+                try:
                     listed = orjson.loads(await self.whole(answer))
+                finally:
+                    self.release(answer)
             return answer.status == 200 and self._model in {entry["id"] for entry in listed["data"]}
         except (*FAILURES, Refusal, ValueError, KeyError, TypeError):
             return False

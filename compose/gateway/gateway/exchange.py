@@ -10,6 +10,7 @@ from gateway.counted import Counted
 from gateway.keys import Key
 from gateway.limits import Use
 
+_NOTHING = Use()
 GONE = 499  # the status of a request whose client left
 Api = openai.Api | ollama.Api
 
@@ -33,7 +34,7 @@ class Exchange:
     answered: bool = False  # the engine has begun to answer: from here on it costs
     first: float | None = None  # when the first byte of an answer went out
     counted: Counted = field(default_factory=Counted)
-    used: Use = field(default_factory=Use)
+    used: Use = _NOTHING
     model: str | None = None
     passages: bool = False
     id: str = field(default_factory=lambda: secrets.token_hex(8))

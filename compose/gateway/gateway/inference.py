@@ -1,8 +1,7 @@
 """A request that costs, from the key that may ask to the last byte of the answer: admitted, checked, queued, relayed, settled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -60,7 +59,7 @@ class Inference:
         async def answer(fields: Fields, ticket: Ticket) -> None:
             request = exchange.api.read(fields, rules.policy)
             exchange.stream = request.stream
-            await wire.unless_gone(exchange.receive, self._chat(exchange, request, ticket, rules))
+            await wire.unless_gone(exchange.scope, self._chat(exchange, request, ticket, rules))
 
         await self._admitted(exchange, key, self._settings.chat_model, answer)
 
@@ -70,7 +69,7 @@ class Inference:
 
         async def answer(fields: Fields, ticket: Ticket) -> None:
             texts = embeddings.read(fields, rules.policy, drop=exchange.api.not_of_embeddings(rules.policy))
-            await wire.unless_gone(exchange.receive, self._embed(exchange, texts, ticket))
+            await wire.unless_gone(exchange.scope, self._embed(exchange, texts, ticket))
 
         await self._admitted(exchange, key, self._settings.embed_model, answer)
 
@@ -110,38 +109,52 @@ class Inference:
         body = request.engine_body(model, rules.prompt, fenced)
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, request.options.get("max_tokens", 0)))
         output = Output(rules.secrets, rules.policy.answers.hosts)
-        async with self._slot(rules.policy.limits.queue_seconds):
+        slots = await self._slot(rules.policy.limits.queue_seconds)
+        try:
             if request.stream:
                 relay = Relay(exchange.api.stream(request, model, exchange.began), output, exchange.counted)
                 await self._stream(exchange, body, relay, ticket, rules.policy.limits.heartbeat_seconds)
                 exchange.code = CUT if relay.cut else None
-                return
-            async with self.engine.asked(CHAT, body, wire.JSON) as answer:
-                exchange.answered = True
-                raw = await self.engine.whole(answer)
-            said = _whole(raw, output, exchange)
-            await self._answer(exchange, ticket, said)
+            else:
+                await self._answer(exchange, ticket, _whole(await self._asked(exchange, CHAT, body), output, exchange))
+        finally:
+            slots.release()
+
+    async def _asked(self, exchange: Exchange, path: str, body: bytes) -> bytes:
+        """The engine's whole answer."""
+        answer = await self.engine.ask(path, body, wire.JSON)
+        try:
+            exchange.answered = True
+            return await self.engine.whole(answer)
+        finally:
+            self.engine.release(answer)
 
     async def _stream(self, exchange: Exchange, body: bytes, relay: Relay, ticket: Ticket, beat: int) -> None:
         """The answer as it comes; with a `beat`, a sign of life each so many seconds while nothing comes."""
-        async with _Beats(exchange, relay, beat) as beats, self.engine.asked(CHAT, body, wire.EVENTS) as answer:
-            exchange.answered = True
-            await beats.start()
-            while not relay.cut and (data := await _read(answer)):
-                if ready := relay.feed(data):
-                    await beats.send(ready)
-            last = relay.finish()
+        async with _Beats(exchange, relay, beat) as beats:
+            answer = await self.engine.ask(CHAT, body, wire.EVENTS)
+            try:
+                exchange.answered = True
+                await beats.start()
+                while not relay.cut and (data := await _read(answer)):
+                    if ready := relay.feed(data):
+                        await beats.send(ready)
+                last = relay.finish()
+            finally:
+                self.engine.release(answer)
         ticket.settle(_used(exchange, ticket, 0))
         await exchange.sending({"type": "http.response.body", "body": last})
 
     async def _embed(self, exchange: Exchange, texts: embeddings.Texts, ticket: Ticket) -> None:
-        model, limits = str(exchange.model), self._rules.policy.limits
+        model = str(exchange.model)
         await self._opened(exchange)
         body = texts.engine_body(model)
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, 0))
-        async with self._slot(limits.queue_seconds), self.engine.asked(EMBEDDINGS, body, wire.JSON) as answer:
-            exchange.answered = True
-            raw = await self.engine.whole(answer)
+        slots = await self._slot(self._rules.policy.limits.queue_seconds)
+        try:
+            raw = await self._asked(exchange, EMBEDDINGS, body)
+        finally:
+            slots.release()
         try:
             vectors = embeddings.checked(raw, len(texts.texts))
         except (ValueError, KeyError, TypeError):
@@ -159,22 +172,18 @@ class Inference:
         ticket.settle(_used(exchange, ticket, 0))
         await wire.answer(exchange.sending, 200, body)
 
-    @asynccontextmanager
-    async def _slot(self, seconds: float) -> AsyncIterator[None]:
-        """One of the places at the engine, in the order of coming. Raise Refusal (503) when none gets free in time."""
+    async def _slot(self, seconds: float) -> asyncio.Semaphore:
+        """One of the places at the engine, in the order of coming, to be released. Raise Refusal (503) when none gets free in time."""
         slots = self._slots
-        if slots.locked():
-            try:
-                async with asyncio.timeout(seconds):
-                    await slots.acquire()
-            except TimeoutError:
-                raise busy() from None
-        else:
+        if not slots.locked():
             await slots.acquire()
+            return slots
         try:
-            yield
-        finally:
-            slots.release()
+            async with asyncio.timeout(seconds):
+                await slots.acquire()
+        except TimeoutError:
+            raise busy() from None
+        return slots
 
 
 class _Beats:

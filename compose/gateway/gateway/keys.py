@@ -62,7 +62,7 @@ class KeyRing:
         self._path, self._pepper_path = path, path.with_name(PEPPER)
         self._stamp: object = None
         self._keys: dict[bytes, Key] = {}
-        self._pepper = b""
+        self._hasher = hmac.new(b"", digestmod=hashlib.sha256)
 
     def __len__(self) -> int:
         """Number of keys in force."""
@@ -75,10 +75,15 @@ class KeyRing:
         self._refresh()
         offered = credential(headers)
         # The table is asked by a keyed hash: how long that takes tells nothing about any key.
-        found = self._keys.get(hmac.digest(self._pepper, offered, hashlib.sha256)) if offered else None
+        found = self._keys.get(self._digest(offered)) if offered else None
         if found is None:
             raise Refusal(401, "invalid_key", "A valid key is required: Authorization: Bearer KEY, or x-api-key: KEY.")
         return found
+
+    def _digest(self, offered: bytes) -> bytes:
+        hasher = self._hasher.copy()  # several times faster than to begin with the pepper each time
+        hasher.update(offered)
+        return hasher.digest()
 
     def _refresh(self) -> None:
         stamp = _stamp(self._path), _stamp(self._pepper_path)
@@ -86,7 +91,8 @@ class KeyRing:
             return
         self._stamp = stamp
         try:
-            self._pepper = bytes.fromhex(self._pepper_path.read_text("ascii").strip())
+            pepper = bytes.fromhex(self._pepper_path.read_text("ascii").strip())
+            self._hasher = hmac.new(pepper, digestmod=hashlib.sha256)
             self._keys = _load(self._path)
         except (OSError, ValueError) as error:
             self._keys = {}

@@ -37,10 +37,13 @@ class Counter:
 
     def add(self, amount: float, at: float, now: float) -> None:
         """Add what happened at `at`; a negative amount gives back. What is older than the window before is forgotten."""
-        self._roll(now)
-        if (index := int(at // self.seconds)) >= self.index:
+        begin = self.index * self.seconds
+        if now >= begin + self.seconds:
+            self._roll(now)
+            begin = self.index * self.seconds
+        if at >= begin:
             self.current = max(0, self.current + amount)
-        elif index == self.index - 1:
+        elif at >= begin - self.seconds:
             self.previous = max(0, self.previous + amount)
 
     def wait(self, amount: float, limit: float, now: float) -> float:
@@ -88,11 +91,16 @@ class Account:
     key: Key | None = None  # whose limits these are
     limits: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        names = [[name for name, (part, *_) in _COUNTED.items() if part == place] for place in range(len(Use._fields))]
+        self._parts = [[self.counters[name] for name in group] for group in names]  # by the place in a Use
+
     def add(self, use: Use, at: float, now: float) -> None:
         """Count what happened at `at`."""
-        for name, counter in self.counters.items():
-            if amount := use[_COUNTED[name][0]]:
-                counter.add(amount, at, now)
+        for amount, counters in zip(use, self._parts, strict=True):
+            if amount:
+                for counter in counters:
+                    counter.add(amount, at, now)
 
     def wait(self, use: Use, limits: dict[str, int], now: float) -> float:
         """Seconds until all of `use` fits. Raise Refusal (400) when it never will."""
@@ -117,12 +125,15 @@ class Ticket:
         """Take `use` from every budget. Raise Refusal (400, 429, 503) and take nothing when one has too little left."""
         self._limiter.check(use, self._accounts, self._limits)
         self._add(use)
-        self.reserved = Use(*(held + more for held, more in zip(self.reserved, use, strict=True)))
+        held = self.reserved
+        self.reserved = Use(held[0] + use[0], held[1] + use[1], held[2] + use[2])
 
     def settle(self, used: Use) -> None:
         """Replace what was reserved by what was used, and leave."""
-        self._add(Use(*(real - held for real, held in zip(used, self.reserved, strict=True))))
-        self.reserved = used
+        held = self.reserved
+        if used != held:
+            self._add(Use(used[0] - held[0], used[1] - held[1], used[2] - held[2]))
+            self.reserved = used
         for account in () if self._left else self._accounts:
             account.active -= 1
         self._left = True

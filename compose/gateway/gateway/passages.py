@@ -58,13 +58,16 @@ class Passages:
 async def _search(upstream: Upstream, question: str, rag: Rag) -> list[Passage]:
     body = orjson.dumps({"query": question[: rag.query_chars], "limit": rag.passages})
     content = b""
-    async with upstream.request("POST", "/search", body, "application/json") as answer:
+    answer = await upstream.ask("POST", "/search", body, "application/json")
+    try:
         if answer.status != 200:
             raise ValueError("status")
         while chunk := await answer.read():
             content += chunk
             if len(content) > _ANSWER_BYTES:
                 raise ValueError("too large")
+    finally:
+        upstream.release(answer)
     return _ANSWER.validate_json(content).passages[: rag.passages]
 
 

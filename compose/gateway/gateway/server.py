@@ -1,10 +1,12 @@
-"""The server's side of a connection, with what uvicorn leaves open: how large a head may be, and how long anybody may dawdle.
+"""The server's side of a connection, with what uvicorn leaves open: how large a head may be, how long anybody may dawdle, who has left.
 
 One timer looks at all connections; none of them has its own.
 """
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,6 +15,15 @@ from gateway.settings import Limits
 
 _SWEEP_SECONDS = 0.5
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Guard:
+    """What the application may know of a request's connection, at `scope["guard"]`: cheaper than a task that waits for each of these."""
+
+    def __init__(self) -> None:
+        self.whole = False  # the body has arrived
+        self.lost = False  # the client has left
+        self.on_lost: Callable[[], object] | None = None
 
 
 class Guarded(HttpToolsProtocol):
@@ -26,6 +37,7 @@ class Guarded(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_since: float | None = time.monotonic()  # None while no head is awaited
         self._head_bytes = 0
+        self._guards: deque[Guard] = deque()  # of the requests that are not answered yet
         self._stalled_since: float | None = None
         self.live.add(self)
         if type(self).sweeper is None:
@@ -34,6 +46,10 @@ class Guarded(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.live.discard(self)
         super().connection_lost(exc)
+        for guard in self._guards:
+            guard.lost = True
+            if guard.on_lost:
+                guard.on_lost()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -46,10 +62,20 @@ class Guarded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_since, self._head_bytes = time.monotonic(), 0
+        self._guards.append(Guard())
+        self.scope["guard"] = self._guards[-1]  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
         self._head_since = None
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._guards[-1].whole = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._guards.popleft()
+        super().on_response_complete()
 
     def pause_writing(self) -> None:
         self._stalled_since = time.monotonic()

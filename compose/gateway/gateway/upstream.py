@@ -5,8 +5,6 @@ and cost more processor time than all the rest of the gateway. The protocol itse
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httptools
@@ -28,7 +26,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self.status, self.kind, self.whole, self.touched = 0, b"", False, False
+        self.status, self.kind, self.whole, self.touched, self._stays = 0, b"", False, False, False
         self._parts: list[bytes] = []
         self._size = 0
         self._error: BaseException | None = None
@@ -65,6 +63,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self.whole = self.status >= 200  # after an informational answer the real one comes
+        self._stays = self._parser.should_keep_alive()
 
     def fail(self, error: BaseException) -> None:
         """End the request with an error, unless its answer is complete."""
@@ -110,7 +109,7 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether another request may go this way now."""
         fresh = self._loop.time() - self.last < _IDLE_SECONDS
-        return fresh and self.whole and not self._parts and not self.lost and self._parser.should_keep_alive()
+        return fresh and self.whole and not self._parts and not self.lost and self._stays
 
     def close(self) -> None:
         """End the connection at once: the other side stops working."""
@@ -135,19 +134,15 @@ class Upstream:
         if self._sweeper:
             self._sweeper.cancel()
 
-    @contextlib.asynccontextmanager
-    async def request(self, method: str, path: str, body: bytes, accept: str) -> AsyncIterator[Connection]:
-        """The connection with the head of the answer read. Raise one of FAILURES; TimeoutError for a silence of `idle_seconds`."""
+    async def ask(self, method: str, path: str, body: bytes, accept: str) -> Connection:
+        """The connection with the head of the answer read, to be given back by `release`.
+
+        A kept connection that the other side has ended meanwhile is no failure of the request: it goes again, on a new one.
+        Raise one of FAILURES; TimeoutError for a silence of `idle_seconds`.
+        """
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._name}\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n"
         content = "Content-Type: application/json\r\n" if body else ""
-        connection = await self._asked(f"{head}{content}\r\n".encode() + body)
-        try:
-            yield connection
-        finally:
-            self._release(connection)
-
-    async def _asked(self, request: bytes) -> Connection:
-        """A kept connection that the other side has ended meanwhile is no failure of the request: it goes again, on a new one."""
+        request = f"{head}{content}\r\n".encode() + body
         while True:
             kept = self._kept()
             connection = kept or await self._connect()
@@ -155,7 +150,7 @@ class Upstream:
             try:
                 await connection.ask(request)
             except BaseException as error:
-                self._release(connection)
+                self.release(connection)
                 if not (kept and connection.lost and not connection.touched and isinstance(error, OSError)):
                     raise
             else:
@@ -177,7 +172,8 @@ class Upstream:
                 _, made = await self._loop.create_unix_connection(lambda: Connection(self._loop), str(self._address))
         return made
 
-    def _release(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
+        """Keep it for the next request, or end it when its answer was not read to the end."""
         self.busy.discard(connection)
         if connection.reusable:
             self._free.append(connection)

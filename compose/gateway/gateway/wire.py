@@ -31,6 +31,8 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
     """The whole body, at most `limit` bytes within `seconds`. Raise Refusal (408, 413) or Gone."""
+    if scope["guard"].whole:
+        return await _collect(receive, limit, _declared(scope))
     try:
         async with asyncio.timeout(seconds):
             return await _collect(receive, limit, _declared(scope))
@@ -72,22 +74,18 @@ async def answer(send: Send, status: int, body: bytes, headers: Headers | None =
     await send({"type": "http.response.body", "body": body})
 
 
-async def unless_gone(receive: Receive, work: Awaitable[None]) -> None:
-    """Await `work`; raise Gone and cancel it as soon as the client disconnects. The body must have been read before."""
-    mine = cast("asyncio.Task[None]", asyncio.current_task())
-    watch = asyncio.ensure_future(_cancel_when_gone(receive, mine))
+async def unless_gone(scope: Scope, work: Awaitable[None]) -> None:
+    """Await `work`; raise Gone and cancel it as soon as the client disconnects."""
+    mine, guard = cast("asyncio.Task[None]", asyncio.current_task()), scope["guard"]
+    guard.on_lost = mine.cancel
     try:
+        if guard.lost:
+            mine.cancel()
         await work
     except asyncio.CancelledError:
-        if watch.done() and not watch.cancelled():
+        if guard.lost:
             mine.uncancel()
             raise Gone from None
         raise
     finally:
-        watch.cancel()
-
-
-async def _cancel_when_gone(receive: Receive, task: "asyncio.Task[None]") -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    task.cancel()
+        guard.on_lost = None
