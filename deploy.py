@@ -29,5 +29,6 @@ if "wsl" in host.groups or "linux" in host.groups:
     service_user()  # before any container: its user ids must be nobody's
     docker()
     container_toolkit()
+    hardening()  # before anything serves, and after Docker: its files and its rules are judged too
     model_files()  # before the stack: a wrong digest must stop here
     stack()

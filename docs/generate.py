@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings of all roles and the data of all connectors, docs/windows.md from the table of controls.
+"""Writes docs/settings.md from the settings of all roles and the data of all connectors, docs/controls.md from the tables of controls.
 
 python docs/generate.py            writes the pages
 python docs/generate.py --check    fails where a page is not what would be written
@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))  # the script runs from anywhere in the checkout
 
 from citadelle.connectors.windows import WindowsConnector  # noqa: E402  (after the path)
 from citadelle.connectors.wsl import WSLConnector  # noqa: E402
-from citadelle.hardening import page as windows  # noqa: E402
+from citadelle.hardening import page as controls  # noqa: E402
 from citadelle.hardening.table import Table  # noqa: E402
 from citadelle.settings import RoleSettings, describe  # noqa: E402
 
@@ -79,9 +79,14 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def controls_page() -> str:
+    """The page of the controls."""
+    return controls.page(*(Table.load(ROOT / f"policies/{system}.yaml") for system in ("windows", "linux")))
+
+
 PAGES = {
     "docs/settings.md": ("the settings say", page),
-    "docs/windows.md": ("policies/windows.yaml says", lambda: windows.page(Table.load(ROOT / "policies/windows.yaml"))),
+    "docs/controls.md": ("policies/windows.yaml and linux.yaml say", controls_page),
 }
 
 

@@ -18,6 +18,7 @@ START_SECONDS = 60
 
 # Sent as one compound command: dash reads its program in blocks and would swallow frames sent after a shorter piece.
 LOOP = r"""{
+umask 022
 printf '%s ready\n' TOKEN
 while IFS=' ' read -r program input; do
   program=$(printf %s "$program" | base64 -d)

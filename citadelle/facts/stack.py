@@ -28,10 +28,11 @@ class Service:
 
 @dataclass(frozen=True)
 class StackState:
-    """`current`: id of the current release ("" for none); `intact`: its files are what its manifest says."""
+    """`current`: id of the current release ("" for none); `intact`: its files are what its manifest says; `boots`: its unit is on."""
 
     current: str = ""
     intact: bool = False
+    boots: bool = False
     wanted: dict[str, str] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
 
@@ -64,6 +65,7 @@ class Stack(Fact[StackState]):
         return StackState(
             current=next((row[1] for row in rows if row[0] == "current"), ""),
             intact=["files", "intact"] in rows,
+            boots=["unit", "enabled", "active"] in rows,
             wanted={row[1]: row[2] for row in rows if row[0] == "wanted"},
             services={row[1]: Service(row[2], row[3], " ".join(row[4:])) for row in rows if row[0] == "running"},
         )

@@ -1,4 +1,4 @@
-"""Judges a PC's state by the table of controls. Pure: state, table, waivers and day in; one verdict for each control out."""
+"""Judges a host's state by its table of controls. Pure: state, table, waivers and day in; one verdict for each control out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from citadelle.hardening import expression
 from citadelle.hardening.state import State
-from citadelle.hardening.table import Control, Probe, Table
+from citadelle.hardening.table import KINDS, Control, Probe, Table
 from citadelle.hardening.waivers import Waiver
 
 Status = Literal["pass", "fail", "waived", "unknown", "not applicable"]
@@ -73,7 +73,7 @@ def _judge(control: Control, state: State, waivers: list[Waiver], today: date) -
     except Unknown as error:
         return _waived(Verdict(control, "unknown", "", wanted, str(error)), waivers, today)
     found = _found(value, control)
-    if control.judge.default is not None and state.registry.get(control.judge.target, value) is None:
+    if control.judge.default is not None and _stored(control.judge, state).get(control.judge.target, value) is None:
         found = f"absent, which means {found}"
     if expression.holds(value, control.wanted):
         return Verdict(control, "pass", found, wanted)
@@ -87,9 +87,8 @@ def _not_applicable(control: Control, state: State) -> str:
             raise Unknown(state.errors.get("version", "the edition is not in this state"))
         if state.edition not in control.editions:
             return f"needs edition {' or '.join(control.editions)}: {state.edition}"
-    if control.when and not expression.holds(read(control.when.judge, state), control.when.wanted):
-        return control.when.because
-    return ""
+    unmet = (one.because for one in control.when if not expression.holds(read(one.judge, state), one.wanted))
+    return next(unmet, "")
 
 
 def _waived(verdict: Verdict, waivers: list[Waiver], today: date) -> Verdict:
@@ -157,12 +156,23 @@ def _section(name: str, state: State) -> Any:
     return state.sections[name]
 
 
-def _registry(probe: Probe, state: State) -> Any:
-    if error := state.errors.get(f"registry.{probe.target}"):
+def _stored(probe: Probe, state: State) -> dict[str, Any]:
+    """Where values lie under a name of their own."""
+    if probe.kind == "registry":
+        return state.registry
+    section = state.sections.get(probe.kind)
+    return section if isinstance(section, dict) else {}
+
+
+def _named(probe: Probe, state: State) -> Any:
+    if error := state.errors.get(f"{probe.kind}.{probe.target}"):
         raise Unknown(f"{probe.target}: {error}")
-    if probe.target not in state.registry:
+    if probe.kind != "registry":
+        _section(probe.kind, state)
+    values = _stored(probe, state)
+    if probe.target not in values:
         raise Unknown(f"not in this state: {probe.target}")
-    value = state.registry[probe.target]
+    value = values[probe.target]
     return probe.default if value is None else value
 
 
@@ -191,12 +201,12 @@ def _path(probe: Probe, state: State) -> Any:
     for part in rest:
         value = value.get(part) if isinstance(value, dict) else None
     if value is None:
-        raise Unknown(f"Windows does not say: {probe.target}")
+        raise Unknown(f"the host does not say: {probe.target}")
     return value
 
 
 _READERS = {
-    "registry": _registry,
+    **dict.fromkeys((*KINDS["LIN"], "registry"), _named),
     "service": _service,
     "audit": _audit,
     "account": _account,

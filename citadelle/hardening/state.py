@@ -1,4 +1,4 @@
-"""What a Windows PC says of itself, as the script `citadelle/facts/hardening.ps1` answers; live, or saved as JSON and judged later.
+"""What a host says of itself, here Windows by the script `citadelle/facts/hardening.ps1`; live, or saved as JSON and judged later.
 
 Numbers, identifiers and registry values only: nothing here depends on the PC's language.
 """
@@ -41,8 +41,11 @@ EDITIONS = {
 }
 
 
+SYSTEMS = {"windows": "Windows PC", "linux": "Linux host"}
+
+
 class StateError(ValueError):
-    """What was given is no state of a Windows PC."""
+    """What was given is no state of such a host."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,17 @@ class State:
     raw: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def parse(cls, raw: Any) -> State:
+    def parse(cls, raw: Any, system: str = "windows", parsers: dict[str, Callable[[Any], Any]] | None = None) -> State:
         """Read the script's answer. A section that is not as expected is unknown, and the others stay. Raises `StateError`."""
         if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("sections"), dict):
-            raise StateError(f"no state of a Windows PC in format {FORMAT}")
+            raise StateError(f"no state of a {SYSTEMS[system]} in format {FORMAT}")
+        if raw.get("system", "windows") != system:
+            raise StateError(f"no state of a {SYSTEMS[system]}: {raw.get('system', 'windows')}")
+        parsers = SECTIONS if parsers is None else parsers
         sections, errors = {}, {name: _told(told) for name, told in (raw.get("errors") or {}).items()}
         for name, value in raw["sections"].items():
             try:
-                sections[name] = SECTIONS[name](value)
+                sections[name] = parsers[name](value)
             except Exception as error:  # whatever a section holds, the others are judged
                 errors[name] = f"{name} is not as expected: {error!r}"[:200]
         if "services" in sections:
@@ -74,10 +80,10 @@ class State:
         return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
 
     @classmethod
-    def read(cls, path: Path) -> State:
-        """Read a saved state. Raises OSError, `StateError`."""
+    def read(cls, path: Path, parse: Callable[[Any], State] | None = None) -> State:
+        """Read a saved state, of Windows unless `parse` says otherwise. Raises OSError, `StateError`."""
         try:
-            return cls.parse(json.loads(path.read_text("utf-8-sig")))
+            return (parse or cls.parse)(json.loads(path.read_text("utf-8-sig")))
         except json.JSONDecodeError as error:
             raise StateError(f"no JSON: {error}") from None
 

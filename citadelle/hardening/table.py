@@ -1,4 +1,4 @@
-"""policies/windows.yaml, checked: the one list of controls, which the role applies, the audit judges and the docs show."""
+"""policies/windows.yaml and linux.yaml, checked: the lists of controls, which the role applies, the audit judges and the docs show."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from citadelle.hardening import expression
 
 # The C loader is ten times faster on a table of this length; as safe as the other.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-APPLIED = ("registry", "service", "audit", "account")
+# By the first letters of a control's id: the kinds of places that its host's state has, and those that the role can set.
+KINDS = {
+    "WIN": ("registry", "service", "audit", "account", "right", "state"),
+    "LIN": ("sysctl", "sshd", "unit", "file", "setting", "apt", "package", "module", "watch", "pam", "firewall", "mount", "state"),
+}  # fmt: skip
+JUDGED_ONLY = ("right", "state", "mount")
+# What the role may make of it, where not every value is safe.
+ONLY = {
+    "service": ("Disabled",),
+    "unit": ("masked", "enabled running"),
+    "package": ("installed",),
+    "module": ("blocked",),
+}
 Text = Annotated[str, Field(min_length=5)]
 Edition = Literal["pro", "education", "enterprise", "server"]
 
@@ -26,10 +38,15 @@ class _Strict(BaseModel):
 
 
 class Probe(_Strict):
-    """Where a value stands in the state: exactly one of the first six.
+    """Where a value stands in the state: exactly one place. `default`: what the system does where the value is absent.
 
-    `registry`: `KEY!NAME`; `service`: its start mode, `absent` where there is none; `audit`: GUID of a subcategory, 0 to 3;
-    `account`: key of secedit's [System Access]; `right`: who has a user right, as SIDs; `state`: path into a section.
+    Windows: `registry`: `KEY!NAME`; `service`: its start mode, `absent` where there is none; `audit`: GUID of a subcategory, 0 to 3;
+    `account`: key of secedit's [System Access]; `right`: who has a user right, as SIDs.
+    Linux: `sysctl`: its value; `sshd`: keyword as `sshd -T` prints it; `unit`: `enabled running`, `masked`, `absent`, a name without
+    ending is the service and its socket; `file`: `0640 root:shadow` or `absent`, may be a pattern; `setting`: `FILE!KEY`; `apt`:
+    key of apt.conf; `package`: installed or absent; `module`: blocked, loadable, loaded or absent; `watch`: what auditd watches of a path;
+    `pam`: whether a module is in use; `firewall`: a name in the firewall's own report; `mount`: options of a file system of its own.
+    Both: `state`: path into a section.
     """
 
     registry: Annotated[str, Field(pattern=r"^HK(LM|CU):\\[^!]+![^!]+$")] | None = None
@@ -37,25 +54,40 @@ class Probe(_Strict):
     audit: Annotated[str, Field(pattern=r"^\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}$")] | None = None
     account: str | None = None
     right: Annotated[str, Field(pattern="^Se[A-Za-z]+$")] | None = None
+    sysctl: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")] | None = None
+    sshd: Annotated[str, Field(pattern="^[a-z0-9]+$")] | None = None
+    unit: Annotated[str, Field(pattern=r"^[a-z0-9@._-]+$")] | None = None
+    file: Annotated[str, Field(pattern=r"^/[A-Za-z0-9@._*/-]+$")] | None = None
+    setting: Annotated[str, Field(pattern=r"^/[A-Za-z0-9@._/-]+![A-Za-z0-9_]+$")] | None = None
+    apt: Annotated[str, Field(pattern="^[A-Za-z:-]+$")] | None = None
+    package: Annotated[str, Field(pattern=r"^[a-z0-9.+-]+$")] | None = None
+    module: Annotated[str, Field(pattern="^[a-z0-9_]+$")] | None = None
+    watch: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None
+    pam: Annotated[str, Field(pattern="^[a-z]+$")] | None = None
+    firewall: Annotated[str, Field(pattern="^[a-z_]+$")] | None = None
+    mount: Annotated[str, Field(pattern=r"^/[a-z/]+$")] | None = None
     state: Annotated[str, Field(pattern=r"^[a-z][a-z_]*(\.[A-Za-z]\w*)*$")] | None = None
     where: dict[str, expression.Wanted] = {}
     default: Any = None
 
     @property
     def kind(self) -> str:
-        """Which of the six it is."""
-        return next(
-            name for name in ("registry", "service", "audit", "account", "right", "state") if getattr(self, name)
-        )
+        """Which of the places it is."""
+        return self._given()[0]
 
     @property
     def target(self) -> str:
         """The name that stands behind the kind."""
         return str(getattr(self, self.kind))
 
+    def _given(self) -> list[str]:
+        return [
+            name for kinds in KINDS.values() for name in kinds if name in self.model_fields_set and getattr(self, name)
+        ]
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        given = [name for name in ("registry", "service", "audit", "account", "right", "state") if getattr(self, name)]
+        given = list(dict.fromkeys(self._given()))
         if len(given) != 1:
             raise ValueError(f"exactly one place of a value is needed, not {given}")
         for fields in self.where.values():
@@ -82,11 +114,11 @@ class Title(_Strict):
 class Control(_Strict):
     """One control. `apply`: the value that the role may set by itself, since it is safe and can be undone; None: judged only.
 
-    `waived`: the reason why this bundle itself does not follow the source; `editions`: families that have it, empty for all;
-    `says`: the wanted value for people, where the expression is hard to read.
+    `waived`: the reason why this bundle itself does not follow the source; `editions`: families of Windows that have it, empty for all;
+    `when`: all that must be so for the control to make sense; `says`: the wanted value for people, where the expression is hard to read.
     """
 
-    id: Annotated[str, Field(pattern=r"^WIN-[A-Z]{3}-\d{2}$")]
+    id: Annotated[str, Field(pattern=r"^(WIN|LIN)-[A-Z]{3}-\d{2}$")]
     title: Title
     source: Annotated[tuple[str, ...], Field(min_length=1)]
     severity: Literal["critical", "high", "medium", "low"]
@@ -95,7 +127,9 @@ class Control(_Strict):
     apply: int | str | None = None
     reboot: bool = False
     editions: tuple[Edition, ...] = ()
-    when: Condition | None = None
+    when: Annotated[
+        tuple[Condition, ...], BeforeValidator(lambda given: given if isinstance(given, list | tuple) else [given])
+    ] = ()
     waived: str = ""
     says: str = ""
 
@@ -103,21 +137,29 @@ class Control(_Strict):
     def _sound(self) -> Self:
         if found := expression.problem(self.wanted):
             raise ValueError(f"wanted {found}")
-        if self.judge.kind == "audit" and set(self.wanted) != {"bits"}:
+        kind = self.judge.kind
+        if kind not in KINDS[self.id[:3]]:
+            raise ValueError(f"its host has no such place: {kind}")
+        if kind == "audit" and set(self.wanted) != {"bits"}:
             raise ValueError("an audited subcategory wants bits")
-        if self.apply is not None:
-            if self.judge.kind not in APPLIED:
-                raise ValueError(f"cannot be applied: {self.judge.kind}")
-            if self.judge.kind == "service" and self.apply != "Disabled":
-                raise ValueError(f"a service can only be Disabled: {self.apply}")
-            if not expression.holds(self.apply, self.wanted):
-                raise ValueError(f"what it applies is not what it wants: {self.apply!r}")
+        if self.apply is not None and (found := self._cannot_apply(kind)):
+            raise ValueError(found)
         return self
+
+    def _cannot_apply(self, kind: str) -> str:
+        if kind in JUDGED_ONLY:
+            return f"cannot be applied: {kind}"
+        if kind in ONLY and self.apply not in ONLY[kind]:
+            return f"a {kind} can only be {' or '.join(ONLY[kind])}: {self.apply}"
+        return (
+            "" if expression.holds(self.apply, self.wanted) else f"what it applies is not what it wants: {self.apply!r}"
+        )
 
 
 class Table(_Strict):
-    """All controls, in the order of the file."""
+    """All controls, in the order of the file. `conditions`: a place for what several of them share, by YAML's own anchors."""
 
+    conditions: dict[str, Condition] = {}
     controls: Annotated[tuple[Control, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -143,9 +185,17 @@ class Table(_Strict):
     @property
     def registry_values(self) -> list[str]:
         """Every registry value that some control is judged by, each once, sorted by key."""
-        probes = [probe for control in self.controls for probe in _probes(control)]
-        return sorted({probe.registry for probe in probes if probe.registry})
+        return self.names.get("registry", [])
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """All that some control is judged by: kind -> names, each once, sorted."""
+        probes = {(probe.kind, probe.target) for control in self.controls for probe in _probes(control)}
+        return {
+            kind: sorted(target for found, target in probes if found == kind)
+            for kind in sorted({kind for kind, _ in probes})
+        }
 
 
 def _probes(control: Control) -> list[Probe]:
-    return [control.judge] + ([control.when.judge] if control.when else [])
+    return [control.judge, *(condition.judge for condition in control.when)]

@@ -1,4 +1,4 @@
-"""Key `windows` of policies/waivers.yaml: who has accepted which deviation, where, why and until when."""
+"""Keys `windows` and `linux` of policies/waivers.yaml: who has accepted which deviation, where, why and until when."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class Waiver(BaseModel):
 
     def covers(self, host: str, groups: Iterable[str]) -> bool:
         """Whether it speaks of this host."""
-        names = (host, host.removeprefix("@windows/"))
+        names = (host, host.partition("/")[2].partition("/")[0] or host)
         return any(fnmatchcase(name, self.host) for name in names) if self.host else self.group in groups
 
 
-def load_waivers(path: Path, table: Table) -> list[Waiver]:
-    """Read the waivers of Windows. Raises `TableError`, also for a control that does not exist."""
+def load_waivers(path: Path, table: Table, system: str = "windows") -> list[Waiver]:
+    """Read the waivers of one system's table. Raises `TableError`, also for a control that does not exist."""
     try:
-        entries = yaml.safe_load(path.read_text("utf-8")).get("windows") or []
+        entries = yaml.safe_load(path.read_text("utf-8")).get(system) or []
         waivers = TypeAdapter(list[Waiver]).validate_python(entries)
     except (OSError, yaml.YAMLError, AttributeError) as error:
         raise TableError(f"{path}: cannot be read: {error}") from None
     except ValidationError as error:
         raise TableError(
-            "\n".join(f"{path}: windows: {one['msg']}" for one in error.errors(include_url=False))
+            "\n".join(f"{path}: {system}: {one['msg']}" for one in error.errors(include_url=False))
         ) from None
     known = {control.id for control in table.controls}
     if unknown := sorted({waiver.control for waiver in waivers} - known):

@@ -1,4 +1,4 @@
-"""Controls of Windows: judged from one look, told line by line, and set where that is safe and can be undone."""
+"""Controls of a host: judged from one look, told line by line, and set where that is safe and can be undone."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from pathlib import Path
 
 import click
 from pyinfra import host, logger
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
 from citadelle import powershell
-from citadelle.facts.hardening import Hardening
+from citadelle.facts.hardening import LOOK, Hardening, LinuxHardening
 from citadelle.hardening.judge import Verdict, judge
 from citadelle.hardening.state import State
 from citadelle.hardening.table import Table
 from citadelle.hardening.waivers import Waiver
+from citadelle.operations.files import File, present
 
 APPLY = files("citadelle.hardening").joinpath("apply.ps1").read_text("utf-8")
+LINUX_APPLY = files("citadelle.hardening").joinpath("apply.sh").read_text("utf-8")
 COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "yellow"}
 
 
 @dataclass(frozen=True)
 class Change:
-    """One setting: `kind` is registry, service, audit or account; `target` and `value` as in the table of controls."""
+    """One setting: `kind`, `target` and `value` as in the table of controls."""
 
     control: str
     kind: str
@@ -37,7 +39,9 @@ class Change:
 
 def look(table: Table) -> State:
     """The state of this host that the table needs; one script."""
-    return host.get_fact(Hardening, values=table.registry_values)
+    if str(host.name).startswith("@windows/"):
+        return host.get_fact(Hardening, values=table.registry_values)
+    return host.get_fact(LinuxHardening, names=table.names)
 
 
 def verdicts(state: State, table: Table, waivers: list[Waiver], today: date) -> list[Verdict]:
@@ -48,13 +52,15 @@ def verdicts(state: State, table: Table, waivers: list[Waiver], today: date) -> 
 def changes(found: Sequence[Verdict], state: State) -> list[Change]:
     """What can be set by itself among what is wrong. What is waived or unknown is left alone.
 
-    So is the policy of accounts on a joined PC: its domain would set it back.
+    So is the policy of accounts on a joined PC, since its domain would set it back, and the login of root where there is no other.
     """
     joined = bool((state.sections.get("computer") or {}).get("PartOfDomain"))
+    root = (state.sections.get("platform") or {}).get("login") == "root"
+    left = {"account": joined, "permitrootlogin": root}
     return [
         Change(control.id, control.judge.kind, control.judge.target, control.apply)
         for control in (verdict.control for verdict in found if verdict.status == "fail")
-        if control.apply is not None and not (joined and control.judge.kind == "account")
+        if control.apply is not None and not left.get(control.judge.kind) and not left.get(control.judge.target)
     ]
 
 
@@ -94,3 +100,39 @@ def script(changes: Sequence[Change]) -> str:
         values |= {f"{kind}_ids": [change.control for change in mine], name: [change.target for change in mine]}
         values |= {f"{kind}_values": [change.value for change in mine]}
     return powershell.assign(**values) + APPLY
+
+
+@operation()
+def controls(  # noqa: PLR0917  each by name
+    table: Table, waivers: list[Waiver], changes: list[Change], seen: bool, placed: list[File], after: str = ""
+) -> Generator[PyinfraCommand, None, None]:
+    """Set what is wrong on a Linux host, in one script, and read it again. A setting that is not kept fails the host, by its control's id.
+
+    What is set is decided anew when it comes to it: earlier operations of the same run may have made the distribution, or its Docker.
+
+    + table: policies/linux.yaml; waivers: accepted deviations.
+    + changes: from `changes()`; empty where everything is right.
+    + seen: whether the host could be looked at when that was decided; a WSL distribution that this run makes could not.
+    + placed, after: files that settings need, and the command when one has changed, as of `files.present`.
+    """
+    if placed:
+        yield from present._inner(files=placed, after=after)
+    planned = _decided_anew(table, waivers, seen) if changes or not seen else []
+    if planned:
+        words = [
+            str(host.name),
+            *(str(word) for one in planned for word in (one.control, one.kind, one.target, one.value)),
+        ]
+        yield StringCommand(f"{LOOK}\n{LINUX_APPLY}\napply", *map(QuoteString, words))
+    else:
+        host.noop("every control that is set by itself is right")
+
+
+def _decided_anew(table: Table, waivers: list[Waiver], seen: bool) -> list[Change]:
+    """What is wrong now, packages first: other settings may need them."""
+    state = host.get_fact(LinuxHardening, names=table.names)
+    found = verdicts(state, table, waivers, date.today()) if state.raw else []
+    planned = sorted(changes(found, state), key=lambda change: change.kind != "package")
+    if not seen:
+        tell(found, planned)
+    return planned

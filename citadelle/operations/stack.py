@@ -66,8 +66,11 @@ def running(release_id: str | Callable[[], str]) -> Generator[PyinfraCommand, No
     + release_id: a release that `release` has placed; or what gives its id when the host's turn comes.
     """
     release_id = release_id() if callable(release_id) else release_id
-    problems = host.get_fact(Stack).problems(release_id)
-    if not problems:
-        host.noop(f"release {release_id} runs, all services healthy")
-        return
-    yield StringCommand(STACK, "up", QuoteString(release_id))
+    state = host.get_fact(Stack)
+    problems = state.problems(release_id)
+    if problems:
+        yield StringCommand(STACK, "up", QuoteString(release_id))
+    if not state.boots:
+        yield StringCommand("systemctl enable --quiet --now citadelle-stack")
+    if state.boots and not problems:
+        host.noop(f"release {release_id} runs, all services healthy, and starts at boot")

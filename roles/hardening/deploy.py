@@ -1,4 +1,4 @@
-"""A Windows PC judged by the table of controls, and put right where that is safe and can be undone."""
+"""A host judged by the table of controls, and put right where that is safe and can be undone."""
 
 from datetime import date
 from pathlib import Path
@@ -9,18 +9,26 @@ from pyinfra.api.deploy import deploy
 from citadelle.hardening.state import State
 from citadelle.hardening.table import Table, TableError
 from citadelle.hardening.waivers import Waiver, load_waivers
+from citadelle.operations import files
 from citadelle.operations import hardening as operations
 from citadelle.settings import DeployError
 from roles.hardening.settings import HardeningSettings
 
+NAME = "Set the controls that are safe and can be undone"
+FILES = Path(__file__).parent / "files"
+FIREWALL = "/usr/local/lib/citadelle/firewall"
+# A WSL distribution is reached through Windows alone, whose firewall and Hyper-V's stand before it; how its own relay comes in is not ours.
+FIREWALL_CONF = "/etc/citadelle/firewall.conf"
 
-def tables(settings: HardeningSettings) -> tuple[Table, list[Waiver]]:
-    """Controls and waivers. Raises `DeployError`: by a wrong table no PC is judged."""
+
+def tables(settings: HardeningSettings, system: str) -> tuple[Table, list[Waiver]]:
+    """Controls and waivers. Raises `DeployError`: by a wrong table no host is judged."""
+    path = settings.hardening_controls if system == "windows" else settings.hardening_linux_controls
     try:
-        table = Table.load(settings.hardening_controls)
-        return table, load_waivers(settings.hardening_waivers, table)
+        table = Table.load(path)
+        return table, load_waivers(settings.hardening_waivers, table, system)
     except TableError as error:
-        raise DeployError(f"{host.name}: {error}\nhint: docs/windows.md says what stands in these files") from None
+        raise DeployError(f"{host.name}: {error}\nhint: docs/controls.md says what stands in these files") from None
 
 
 def _save(state: State, folder: Path) -> None:
@@ -32,18 +40,36 @@ def _save(state: State, folder: Path) -> None:
         ) from None
 
 
+def firewall_files(others: str) -> list[files.File]:
+    """What the firewall is loaded from, and the profiles of PAM. `others`: drop or accept packets to the host that nobody asked for."""
+    conf = files.File(FIREWALL_CONF, f'define others = "{others}"\n'.encode())
+    return [conf, *files.role_files(FILES, {FIREWALL: "755"})]
+
+
 @deploy("Hardening")
 def hardening() -> None:
-    """One look at the PC; every deviation is told, and what may be set by itself is set in one script.
+    """One look at the host; every deviation is told, and what may be set by itself is set in one script.
 
-    A PC whose state could not be read has failed already, with its reason.
+    A host whose state could not be read has failed already, with its reason.
     """
     settings = HardeningSettings.from_host(host)
-    table, waivers = tables(settings)
+    system = "windows" if "windows" in host.groups else "linux"
+    table, waivers = tables(settings, system)
     state = operations.look(table)
     found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = operations.changes(found, state) if settings.hardening_apply else []
     operations.tell(found, planned)
     if settings.hardening_states and state.raw:
-        _save(state, settings.hardening_states)
-    operations.settings(name="Set the controls that are safe and can be undone", changes=planned)
+        _save(state, settings.hardening_states / ("linux" if system == "linux" else ""))
+    if system == "windows":
+        operations.settings(name=NAME, changes=planned)
+        return
+    operations.controls(
+        name=NAME,
+        table=table,
+        waivers=waivers,
+        changes=planned,
+        seen=bool(state.raw) or not settings.hardening_apply,
+        placed=firewall_files("accept" if "wsl" in host.groups else "drop") if settings.hardening_apply else [],
+        after="systemctl daemon-reload && systemctl try-restart citadelle-firewall",
+    )

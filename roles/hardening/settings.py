@@ -8,15 +8,23 @@ from citadelle.settings import RoleSettings
 
 
 class HardeningSettings(RoleSettings):
-    """Controls of Windows: by which table a PC is judged, who has accepted what, and whether the safe ones are set."""
+    """Controls of Windows and Linux: by which table a host is judged, who has accepted what, and whether the safe ones are set."""
 
-    hardening_controls: Path = Field(Path("policies/windows.yaml"), description="Table of controls on the controller.")
+    hardening_controls: Path = Field(
+        Path("policies/windows.yaml"), description="Table of controls of Windows, on the controller."
+    )
+    hardening_linux_controls: Path = Field(
+        Path("policies/linux.yaml"),
+        description="Table of controls of Linux hosts and WSL distributions, on the controller.",
+    )
     hardening_waivers: Path = Field(
-        Path("policies/waivers.yaml"), description="Accepted deviations on the controller, under the key `windows`."
+        Path("policies/waivers.yaml"),
+        description="Accepted deviations on the controller, under the keys `windows` and `linux`.",
     )
     hardening_apply: bool = Field(
         True, description="Set the controls that are safe and can be undone; False: every control is judged only."
     )
     hardening_states: Path | None = Field(
-        None, description="Folder on the controller for the raw state of each PC, for `citadelle audit windows`."
+        None,
+        description="Folder on the controller for the raw state of each host, for `citadelle audit`; Linux hosts in its folder `linux`.",
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api.deploy import deploy
-from pyinfra.operations import systemd
 
 from citadelle import audit, audit_receiver, keys
 from citadelle.accelerator.budget import Budget, Given, Sizing
@@ -173,5 +172,4 @@ def stack() -> None:
     )
     operations.operator_key(name="Make the operator's key on the host")
     operations.release(name="Place the release of the stack", content=content)
-    operations.running(name="Run the release, every service healthy", release_id=lambda: content().id)
-    systemd.service(name="Bring the stack up at boot", service="citadelle-stack", enabled=True, running=True)
+    operations.running(name="Run the release, every service healthy, now and at boot", release_id=lambda: content().id)

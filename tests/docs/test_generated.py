@@ -37,7 +37,7 @@ def test_a_stale_page_is_noticed_and_written_anew(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs/generate.py", tmp_path / "docs")
-    for name, old, new in (("settings.md", "`8080`", "`8081`"), ("windows.md", "| WIN-UAC-01 |", "| WIN-UAC-1 |")):
+    for name, old, new in (("settings.md", "`8080`", "`8081`"), ("controls.md", "| WIN-UAC-01 |", "| WIN-UAC-1 |")):
         right = (ROOT / "docs" / name).read_text()
         assert old in right
         (tmp_path / "docs" / name).write_text(right.replace(old, new))
@@ -45,10 +45,10 @@ def test_a_stale_page_is_noticed_and_written_anew(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "docs/settings.md: is not what the settings say: stale", "hint: python docs/generate.py",
-        "docs/windows.md: is not what policies/windows.yaml says: stale", "hint: python docs/generate.py",
+        "docs/controls.md: is not what policies/windows.yaml and linux.yaml say: stale", "hint: python docs/generate.py",
     ]  # fmt: skip
     assert generate(tmp_path).returncode == 0
-    for name in ("settings.md", "windows.md"):
+    for name in ("settings.md", "controls.md"):
         assert (tmp_path / "docs" / name).read_text() == (ROOT / "docs" / name).read_text()
 
 

@@ -21,12 +21,16 @@ from pyinfra_testing.operations import parse_commands
 from pyinfra_testing.util import FakeHost, FakeState
 
 from citadelle.facts.base import Fact
+from citadelle.facts.hardening import LOOK
+from citadelle.operations.hardening import LINUX_APPLY
 
 FOLDER = Path(__file__).parent
 # What `refusal.attempt` makes of a command, its message and its hint.
 ATTEMPT = re.compile(
     r"\{ (?P<attempt>.*) ; \} \|\| \{ printf '%s\\n' '(?P<what>.*)\nhint: (?P<hint>.*)' >&2; exit 1; \}", re.DOTALL
 )
+# A case of theirs gives the words alone.
+SCRIPTS = f"{LOOK}\n{LINUX_APPLY}"
 
 
 def cases() -> list[Path]:
@@ -45,6 +49,7 @@ class CaseHost(FakeHost):
         return TypeAdapter(_type(fact_cls)).validate_python(value) if issubclass(fact_cls, Fact) else value
 
     given: dict[str, Any]
+    groups: tuple[str, ...] = ()
 
 
 def _type(fact_cls: type) -> Any:
@@ -84,6 +89,7 @@ def _shown(command: Any, folder: Path) -> Any:
     if isinstance(command, FileUploadCommand):
         return {"upload": _content(command.src, folder), "to": command.dest}
     (shown,) = parse_commands([command])
+    shown = shown.replace(SCRIPTS, "<the look and what sets>") if isinstance(shown, str) else shown
     attempt = ATTEMPT.fullmatch(shown) if isinstance(shown, str) else None
     return shown if attempt is None else {**attempt.groupdict(), "what": attempt["what"].replace(str(folder), "$TMP")}
 

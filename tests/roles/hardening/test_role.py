@@ -123,7 +123,7 @@ def test_a_wrong_table_stops_before_anything(checkout: Checkout, pc: WindowsPC) 
     done = checkout.pyinfra("-y", "inventory", "deploy.py", NO_COLOR="1")
     assert done.returncode == 1
     assert f"@windows/pc1: {checkout.path}/wrong.yaml: controls: Tuple should have at least 1 item" in done.stdout
-    assert "hint: docs/windows.md says what stands in these files" in done.stdout
+    assert "hint: docs/controls.md says what stands in these files" in done.stdout
 
 
 def test_a_state_that_cannot_be_saved_is_said(checkout: Checkout, pc: WindowsPC) -> None:  # noqa: F811
