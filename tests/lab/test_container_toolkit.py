@@ -14,11 +14,12 @@ from citadelle.accelerator.hardware import Device, Hardware
 from citadelle.operations import accelerator
 from citadelle.operations.accelerator import KEYRING, PREFERENCES, SOURCE, SPECIFICATION, Toolkit
 from tests.lab import state
+from tests.lab.commands import address
 from tests.lab.pcs import exec_in_pc, remove_pc, start_pc
 from tests.operations.cases import CaseHost
 
 pytestmark = pytest.mark.lab
-PC, ADDRESS = "toolkit", "10.213.0.82"
+PC, ADDRESS = "toolkit", address(82)
 PACKAGE, VERSION = "nvidia-container-toolkit-base", "1.20.0-1"
 CARD = Device("gpu", "nvidia", "0000:01:00.0", "10de:2206", "nvidia")
 TOOLS = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends gnupg openssl >&2"

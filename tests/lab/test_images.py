@@ -138,3 +138,48 @@ def test_what_a_registry_says_becomes_a_refusal(
         assert said.code == 1
         assert f"citadelle: {what}" in said.err
         assert not (tmp_path / "out").exists()
+
+
+def test_the_lock_is_what_the_registry_serves(
+    pushed: Pushed,
+    command: Command,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    pins = tmp_path / "pins.env"
+    pins.write_text("# Pins.\n")
+    assert command("images", "lock", f"TWO_IMAGE={pushed.tag}", "--pins", str(pins)).code == 0
+    assert read_env(pins.read_text()) == {"TWO_IMAGE": pushed.pin}
+    assert command("images", "lock", "--pins", str(pins)).out == f"{pins}: no change\n"
+    said = command("images", "check", "--pins", str(pins))
+    assert (said.code, said.out) == (0, f"ok   TWO_IMAGE: {pushed.pin}\n")
+    pins.write_text(
+        f"TWO_IMAGE={pushed.tag}@sha256:{'0' * 64}\nPART_IMAGE={pushed.tag}@{pushed.part}\nNONE_IMAGE={pushed.tag}9\n"
+    )
+    said = command("images", "check", "--pins", str(pins))
+    assert said.code == 1
+    assert [line.split(": ")[1] for line in said.out.splitlines()] == [
+        "its registry does not have it any more",
+        "leads to an image of one platform instead of an index",
+        "has no digest",
+    ]
+    before = pins.read_bytes()
+    assert command("images", "lock", "--pins", str(pins)).err.startswith("citadelle: NONE_IMAGE: has no such tag: ")
+    assert pins.read_bytes() == before
+
+
+def test_an_archive_of_the_genuine_docker_is_its_lock_until_a_byte_differs(
+    pushed: Pushed,
+    command: Command,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    images.pull(pushed.pin, run)
+    images.bundle({"ENGINE_IMAGE": pushed.pin}, tmp_path, run)
+    archive = tmp_path / "images.tar"
+    assert command("images", "check", "--archive", str(archive)).code == 0
+    content = bytearray(archive.read_bytes())
+    at = content.index(b"/lib64/ld-linux") if b"/lib64/ld-linux" in content else len(content) // 2
+    content[at] ^= 1
+    archive.write_bytes(content)
+    said = command("images", "check", "--archive", str(archive))
+    assert said.code == 1
+    assert "has other bytes than its name says: blobs/sha256/" in said.out

@@ -58,7 +58,7 @@ if ! [ -e /root/server.pem ]; then
     cat /root/server.key /root/server.crt >/root/server.pem
     cp /root/server.crt /usr/local/share/ca-certificates/toolkit.crt
     update-ca-certificates >/dev/null 2>&1
-    systemd-run --quiet --unit toolkit-repository --working-directory "$ROOT" python3 -c '
+    systemd-run --quiet --unit toolkit-repository python3 -c '
 import http.server, os, ssl
 class Handler(http.server.SimpleHTTPRequestHandler):
     def translate_path(self, path): return "/srv/toolkit" + path
