@@ -1,4 +1,5 @@
-# BitLocker: volumes, protectors, encryption that is done at once.
+# BitLocker's cmdlets: thin, as Microsoft's module is, over the methods of Win32_EncryptableVolume.
+. $env:WINDOWS_DOUBLE_CODE/bodies/EncryptableVolume.ps1
 enum Double_VolumeStatus {
     FullyDecrypted = 0
     FullyEncrypted = 1
@@ -37,12 +38,14 @@ enum Double_ProtectorType {
 }
 
 function New-DoubleVolume([string]$Mount, $Facts) {
-    $protectors = @($Facts.KeyProtector | Where-Object { $_ } | ForEach-Object {
+    $protectors = @(Get-DoubleKeys $Facts | ForEach-Object {
         New-DoubleObject 'Microsoft.BitLocker.Structures.BitLockerVolumeKeyProtector' ([ordered]@{
             KeyProtectorId = $_.KeyProtectorId
-            AutoUnlockProtector = $null
+            AutoUnlockProtector = $(if ($_.KeyProtectorType -eq 'ExternalKey') { [bool]$_.AutoUnlock })
             KeyProtectorType = [Double_ProtectorType]$_.KeyProtectorType
-            KeyFileName = ''; RecoveryPassword = "$($_.RecoveryPassword)"; KeyCertificateType = $null; Thumbprint = '' }) })
+            KeyFileName = ''; RecoveryPassword = "$(if ($Facts.LockStatus -ne 'Locked') { $_.RecoveryPassword })"
+            KeyCertificateType = $null; Thumbprint = '' }) })
+    $seen = { param($value) if ($Facts.LockStatus -ne 'Locked') { $value } }
     New-DoubleObject 'Microsoft.BitLocker.Structures.BitLockerVolume' ([ordered]@{
         ComputerName = $env:COMPUTERNAME
         MountPoint = $Mount
@@ -50,11 +53,11 @@ function New-DoubleVolume([string]$Mount, $Facts) {
         AutoUnlockEnabled = $Facts.AutoUnlockEnabled
         AutoUnlockKeyStored = $Facts.AutoUnlockKeyStored
         MetadataVersion = $Facts.MetadataVersion
-        VolumeStatus = [Double_VolumeStatus]$Facts.VolumeStatus
+        VolumeStatus = & $seen ([Double_VolumeStatus]"$(if ($Facts.VolumeStatus) { $Facts.VolumeStatus } else { 'FullyDecrypted' })")
         ProtectionStatus = [Double_ProtectionStatus]$Facts.ProtectionStatus
         LockStatus = [Double_LockStatus]$Facts.LockStatus
-        EncryptionPercentage = $Facts.EncryptionPercentage
-        WipePercentage = $Facts.WipePercentage
+        EncryptionPercentage = & $seen $Facts.EncryptionPercentage
+        WipePercentage = & $seen $Facts.WipePercentage
         VolumeType = [Double_VolumeType]$Facts.VolumeType; CapacityGB = $Facts.CapacityGB; KeyProtector = $protectors })
 }
 function Assert-DoubleBitLocker($Cmdlet, [string]$Mount) {
@@ -69,14 +72,51 @@ function Assert-DoubleBitLocker($Cmdlet, [string]$Mount) {
     }
     $known[0]
 }
-# One key of 8 groups of 6 digits, each a multiple of 11 that fits 16 bits.
-function New-DoubleRecoveryPassword { (1..8 | ForEach-Object { '{0:D6}' -f (11 * (Get-Random -Minimum 0 -Maximum 65536)) }) -join '-' }
-function Add-DoubleProtector($Volume, [string]$Type, [string]$Password) {
-    $Volume.KeyProtector = @($Volume.KeyProtector | Where-Object { $_ }) + [pscustomobject][ordered]@{
-        KeyProtectorId = [guid]::NewGuid().ToString('B').ToUpperInvariant()
-        KeyProtectorType = $Type
-        RecoveryPassword = $Password
+# A method's error as the cmdlets write it: not terminating, an exception that carries the HRESULT. Says whether all went well.
+function Test-DoubleMethod($Cmdlet, [string]$Mount, [string]$Method, $Given = @{}) {
+    $said = Invoke-DoubleVolume $Mount $Method $Given
+    if ($said.ReturnValue -eq 0) { return $true }
+    $code = '{0:X8}' -f $said.ReturnValue
+    $problem = New-Object Runtime.InteropServices.COMException "Exception from HRESULT: 0x$code", ([Convert]::ToInt32($code, 16))
+    $Cmdlet.WriteError((New-Object Management.Automation.ErrorRecord $problem, 'System.Runtime.InteropServices.COMException', 'NotSpecified', $null))
+    $false
+}
+# For each volume that is meant: the work, which answers whether it went well, then the volume as it is now.
+function Edit-DoubleVolume($Bound, $Cmdlet, [scriptblock]$VolumeWork) {
+    foreach ($wanted in $Bound.MountPoint) {
+        $mount = Assert-DoubleBitLocker $Cmdlet $wanted
+        if (-not $Cmdlet.ShouldProcess($mount)) { continue }
+        if (& $VolumeWork $mount) { New-DoubleVolume $mount (Get-DoubleState).bitlocker.$mount }
     }
+}
+function Read-DoubleSecret([securestring]$Secret) {
+    $pointer = [Runtime.InteropServices.Marshal]::SecureStringToBSTR($Secret)
+    [Runtime.InteropServices.Marshal]::PtrToStringBSTR($pointer)
+}
+# As the genuine cmdlets do, it prints the password.
+function Show-DoubleRecovery($Cmdlet, [string]$Mount) {
+    $password = @(Get-DoubleKeys (Get-DoubleState).bitlocker.$Mount | Where-Object { $_.RecoveryPassword })[-1].RecoveryPassword
+    $Cmdlet.WriteWarning((@(
+        'ACTIONS REQUIRED:'
+        '1. Save this numerical recovery password in a secure location away from your computer:'
+        $password
+        'To prevent data loss, save this password immediately. ' +
+            'This password helps ensure that you can unlock the encrypted volume.'
+    ) -join "`r`n`r`n"))
+}
+function Add-DoubleProtector($Cmdlet, [string]$Mount, $Bound, [bool]$Quiet) {
+    if ($Bound.TpmProtector) { return Test-DoubleMethod $Cmdlet $Mount 'ProtectKeyWithTPM' }
+    if ($Bound.TpmAndPinProtector) {
+        if (-not (Test-DoubleMethod $Cmdlet $Mount 'ProtectKeyWithTPMAndPIN' @{ PIN = Read-DoubleSecret $Bound.Pin })) { return $false }
+        foreach ($id in (Invoke-DoubleVolume $Mount 'GetKeyProtectors' @{ KeyProtectorType = 1 }).VolumeKeyProtectorID) {
+            if (-not (Test-DoubleMethod $Cmdlet $Mount 'DeleteKeyProtector' @{ VolumeKeyProtectorID = $id })) { return $false }
+        }
+        return $true
+    }
+    $given = if ($Bound.RecoveryPassword) { @{ NumericalPassword = $Bound.RecoveryPassword } } else { @{} }
+    if (-not (Test-DoubleMethod $Cmdlet $Mount 'ProtectKeyWithNumericalPassword' $given)) { return $false }
+    if (-not $Quiet) { Show-DoubleRecovery $Cmdlet $Mount }
+    $true
 }
 Body 'Get-BitLockerVolume' {
     param($Bound, $Cmdlet)
@@ -86,48 +126,15 @@ Body 'Get-BitLockerVolume' {
     } else { Get-DoubleNames $state.bitlocker })
     foreach ($mount in $mounts) { New-DoubleVolume $mount $state.bitlocker.$mount }
 }
-function Edit-DoubleVolume($Bound, $Cmdlet, [scriptblock]$VolumeChange) {
-    foreach ($wanted in $Bound.MountPoint) {
-        $mount = Assert-DoubleBitLocker $Cmdlet $wanted
-        if (-not $Cmdlet.ShouldProcess($mount)) { continue }
-        Edit-DoubleState { param($state) & $VolumeChange $state.bitlocker.$mount $state }
-        New-DoubleVolume $mount (Get-DoubleState).bitlocker.$mount
-    }
-}
 Body 'Add-BitLockerKeyProtector' {
     param($Bound, $Cmdlet)
-    Assert-DoubleOnly $Cmdlet $Bound 'MountPoint','RecoveryPasswordProtector','RecoveryPassword','TpmProtector'
-    Edit-DoubleVolume $Bound $Cmdlet {
-        param($volume, $state)
-        if ($Bound.TpmProtector) {
-            if (@($volume.KeyProtector | Where-Object { $_.KeyProtectorType -eq 'Tpm' })) {
-                $problem = 'Only one key protector of this type is allowed for this drive. (Exception from HRESULT: 0x80310031)'
-                Stop-Double $Cmdlet 'System.Runtime.InteropServices.COMException' $problem NotSpecified $null
-            }
-            Add-DoubleProtector $volume 'Tpm' ''
-        } else {
-            $password = if ($Bound.RecoveryPassword) { $Bound.RecoveryPassword } else { New-DoubleRecoveryPassword }
-            Add-DoubleProtector $volume 'RecoveryPassword' $password
-            $Cmdlet.WriteWarning((@(
-                'ACTIONS REQUIRED:'
-                '1. Save this numerical recovery password in a secure location away from your computer:'
-                $password
-                'To prevent data loss, save this password immediately. ' +
-                    'This password helps ensure that you can unlock the encrypted volume.'
-            ) -join "`r`n`r`n"))
-        }
-    }
+    Assert-DoubleOnly $Cmdlet $Bound 'MountPoint','RecoveryPasswordProtector','RecoveryPassword','TpmProtector','TpmAndPinProtector','Pin'
+    Edit-DoubleVolume $Bound $Cmdlet { param($mount) Add-DoubleProtector $Cmdlet $mount $Bound $false }
 }
 Body 'Remove-BitLockerKeyProtector' {
     param($Bound, $Cmdlet)
     Edit-DoubleVolume $Bound $Cmdlet {
-        param($volume)
-        $rest = @($volume.KeyProtector | Where-Object { $_.KeyProtectorId -ne $Bound.KeyProtectorId })
-        if ($rest.Count -eq 0 -and $volume.ProtectionStatus -eq 'On') {
-            $problem = 'The key protector cannot be deleted. (Exception from HRESULT: 0x8031001D)'
-            Stop-Double $Cmdlet 'System.Runtime.InteropServices.COMException' $problem NotSpecified $null
-        }
-        $volume.KeyProtector = $rest
+        param($mount) Test-DoubleMethod $Cmdlet $mount 'DeleteKeyProtector' @{ VolumeKeyProtectorID = $Bound.KeyProtectorId }
     }
 }
 Body 'Enable-BitLocker' {
@@ -135,29 +142,43 @@ Body 'Enable-BitLocker' {
     Assert-DoubleOnly $Cmdlet $Bound 'MountPoint','EncryptionMethod','UsedSpaceOnly','TpmProtector',
         'RecoveryPasswordProtector','SkipHardwareTest'
     Edit-DoubleVolume $Bound $Cmdlet {
-        param($volume, $state)
-        if ($volume.VolumeStatus -eq 'FullyEncrypted') { return }
-        if (-not $state.tpm.TpmReady -and $Bound.TpmProtector) {
-            $problem = 'A compatible Trusted Platform Module (TPM) Security Device cannot be found on this computer. ' +
-                '(Exception from HRESULT: 0x8031003F)'
-            Stop-Double $Cmdlet 'System.Runtime.InteropServices.COMException' $problem NotSpecified $null
-        }
-        if (-not @($volume.KeyProtector | Where-Object { $_.KeyProtectorType -eq 'Tpm' }) -and $volume.VolumeType -eq 'OperatingSystem') {
-            Add-DoubleProtector $volume 'Tpm' ''
-        }
-        if ($Bound.RecoveryPasswordProtector) { Add-DoubleProtector $volume 'RecoveryPassword' (New-DoubleRecoveryPassword) }
-        $volume.EncryptionMethod = if ($Bound.EncryptionMethod) { "$($Bound.EncryptionMethod)" } else { 'XtsAes128' }
-        # Without the switch nothing is encrypted before the hardware test of the next start.
-        if ($Bound.SkipHardwareTest) {
-            $volume.VolumeStatus = 'FullyEncrypted'
-            $volume.ProtectionStatus = 'On'
-            $volume.EncryptionPercentage = 100
-            $volume.MetadataVersion = 2
-        } else { $state.reboot_pending = $true }
+        param($mount)
+        $volume = (Get-DoubleState).bitlocker.$mount
+        $isSystem = $volume.VolumeType -eq 'OperatingSystem'
+        $hasTpm = @(Get-DoubleKeys $volume | Where-Object { $_.KeyProtectorType -like 'Tpm*' }).Count
+        if ($isSystem -and -not $hasTpm -and -not $Bound.TpmProtector -and -not (Test-DoubleMethod $Cmdlet $mount 'ProtectKeyWithTPM')) { return $false }
+        if (-not (Add-DoubleProtector $Cmdlet $mount $Bound $true)) { return $false }
+        $method = if ($Bound.EncryptionMethod) { [uint32][Double_EncryptionMethod]"$($Bound.EncryptionMethod)" } else { [uint32]0 }
+        $start = if ($isSystem -and -not $Bound.SkipHardwareTest) { 'EncryptAfterHardwareTest' } else { 'Encrypt' }
+        if (-not (Test-DoubleMethod $Cmdlet $mount $start @{ EncryptionMethod = $method; EncryptionFlags = [uint32][bool]$Bound.UsedSpaceOnly })) { return $false }
+        if (@(Get-DoubleKeys (Get-DoubleState).bitlocker.$mount | Where-Object { $_.RecoveryPassword }).Count) { Show-DoubleRecovery $Cmdlet $mount }
+        $true
     }
 }
-Body 'Suspend-BitLocker' { param($Bound, $Cmdlet) Edit-DoubleVolume $Bound $Cmdlet { param($volume) $volume.ProtectionStatus = 'Off' } }
-Body 'Resume-BitLocker' {
+Body 'Disable-BitLocker' { param($Bound, $Cmdlet) Edit-DoubleVolume $Bound $Cmdlet { param($mount) Test-DoubleMethod $Cmdlet $mount 'Decrypt' } }
+Body 'Suspend-BitLocker' {
     param($Bound, $Cmdlet)
-    Edit-DoubleVolume $Bound $Cmdlet { param($volume) if (@($volume.KeyProtector).Count) { $volume.ProtectionStatus = 'On' } }
+    $given = if ($Bound.ContainsKey('RebootCount')) { @{ DisableCount = $Bound.RebootCount } } else { @{} }
+    Edit-DoubleVolume $Bound $Cmdlet { param($mount) Test-DoubleMethod $Cmdlet $mount 'DisableKeyProtectors' $given }
+}
+Body 'Resume-BitLocker' {
+    param($Bound, $Cmdlet) Edit-DoubleVolume $Bound $Cmdlet { param($mount) Test-DoubleMethod $Cmdlet $mount 'EnableKeyProtectors' }
+}
+Body 'Unlock-BitLocker' {
+    param($Bound, $Cmdlet)
+    Assert-DoubleOnly $Cmdlet $Bound 'MountPoint','RecoveryPassword'
+    Edit-DoubleVolume $Bound $Cmdlet {
+        param($mount) Test-DoubleMethod $Cmdlet $mount 'UnlockWithNumericalPassword' @{ NumericalPassword = $Bound.RecoveryPassword }
+    }
+}
+Body 'Enable-BitLockerAutoUnlock' {
+    param($Bound, $Cmdlet)
+    Edit-DoubleVolume $Bound $Cmdlet {
+        param($mount)
+        if ((Invoke-DoubleVolume $mount 'IsAutoUnlockEnabled' @{}).IsAutoUnlockEnabled) { return $true }
+        $made = Invoke-DoubleVolume $mount 'ProtectKeyWithExternalKey' @{}
+        if (Test-DoubleMethod $Cmdlet $mount 'EnableAutoUnlock' @{ VolumeKeyProtectorID = $made.VolumeKeyProtectorID }) { return $true }
+        $null = Invoke-DoubleVolume $mount 'DeleteKeyProtector' @{ VolumeKeyProtectorID = $made.VolumeKeyProtectorID }
+        $false
+    }
 }

@@ -1,4 +1,5 @@
 # CIM classes, made from the same state as the other cmdlets.
+. $env:WINDOWS_DOUBLE_CODE/bodies/EncryptableVolume.ps1
 $DoubleClasses = @{}
 function CimClass([string]$Name, [string]$Namespace, [scriptblock]$Instances) { $DoubleClasses["$Namespace/$Name"] = $Instances }
 
@@ -93,7 +94,7 @@ CimClass 'Win32_EncryptableVolume' 'root/cimv2/security/microsoftvolumeencryptio
         $v = $state.bitlocker.$mount
         [ordered]@{
             DriveLetter = $mount
-            DeviceID = '\\?\Volume{1b7897f7-3916-496c-91de-704fde33dde9}\'
+            DeviceID = '\\?\Volume{1b7897f7-3916-496c-91de-704fde33dd' + ('{0:x2}' -f [int][char]$mount[0]) + '}\'
             ProtectionStatus = [uint32]$(if ($v.ProtectionStatus -eq 'On') { 1 } else { 0 })
             VolumeType = [uint32]$(if ($v.VolumeType -eq 'OperatingSystem') { 0 } else { 1 })
         }
@@ -158,4 +159,15 @@ Body 'Get-CimInstance' {
         $object = New-DoubleCim $namespace $class $values
         if (-not $filter -or (Test-DoubleFilter $object $filter $Cmdlet)) { $object }
     }
+}
+Body 'Invoke-CimMethod' {
+    param($Bound, $Cmdlet)
+    Assert-DoubleOnly $Cmdlet $Bound 'InputObject','MethodName','Arguments'
+    $class = $Bound.InputObject.CimClass.CimClassName
+    $said = if ($class -eq 'Win32_EncryptableVolume') { Invoke-DoubleVolume $Bound.InputObject.DriveLetter $Bound.MethodName $Bound.Arguments }
+    if (-not $said) {
+        $problem = "Invoke-CimMethod: the Windows double does not implement the method $class.$($Bound.MethodName)."
+        Stop-Double $Cmdlet 'DoubleNotImplemented' $problem NotImplemented $Bound.MethodName
+    }
+    New-DoubleObject 'Microsoft.Management.Infrastructure.CimMethodResult' $said
 }

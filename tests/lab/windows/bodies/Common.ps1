@@ -60,7 +60,18 @@ function Edit-DoubleState([scriptblock]$DoubleChange) {
         $doubleFresh = "$DoubleStateFile.$PID.tmp"
         [IO.File]::WriteAllText($doubleFresh, (ConvertTo-Json -InputObject $doubleState -Depth 20))
         [IO.File]::Move($doubleFresh, $DoubleStateFile, $true)
+        Use-DoubleFuse
     } finally { $doubleLock.Dispose() }
+}
+
+# `control fuse N`: the PC loses its power right after the Nth change from now on.
+function Use-DoubleFuse {
+    $fuse = "$env:WINDOWS_DOUBLE_STATE/fuse"
+    if (-not [IO.File]::Exists($fuse)) { return }
+    $left = [int][IO.File]::ReadAllText($fuse) - 1
+    if ($left -gt 0) { [IO.File]::WriteAllText($fuse, "$left"); return }
+    [IO.File]::Delete($fuse)
+    [Environment]::Exit(99)
 }
 
 function Set-DoubleValue($Object, [string]$Name, $Value) {

@@ -15,6 +15,7 @@ HELP = """control WORD [VALUE]
   language fr|en     French or English Windows
   edition home|pro|enterprise
   distro missing|present [NAME]
+  fuse N             PowerShell dies, as in a loss of power, right after its Nth change of the state (0 = never)
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
   run-task PATH      run a scheduled task's actions here (this and the next line: used by the double itself)
   start-task PATH, reboot-in SECONDS, acl PATH [JSON]
@@ -62,6 +63,14 @@ def _distro(state: str, name: str = "citadelle") -> None:
         raise Usage(f"unknown state of a distribution: {state}")
 
 
+def _fuse(changes: str) -> None:
+    file = home.STATE_DIR / "fuse"
+    if int(changes) > 0:
+        home.replace_text(file, str(int(changes)))
+    else:
+        file.unlink(missing_ok=True)
+
+
 def _powershell(word: str) -> None:
     if word in ("plain", "5.1"):
         home.turn(personality="plain" if word == "plain" else "")
@@ -85,6 +94,7 @@ WORDS: dict[str, Callable[..., object]] = {
     "language": _language,
     "edition": _edition,
     "distro": _distro,
+    "fuse": _fuse,
     "powershell": _powershell,
     "acl": lambda path, own="": acl.put(path, own) if own else acl.show(path),
     "reboot-in": lambda seconds: machine.reboot_later(float(seconds)),

@@ -73,6 +73,23 @@ def _finish_features(content: dict[str, object]) -> None:
         )
 
 
+def _restart_volumes(content: dict[str, object]) -> None:
+    """A suspension for a number of restarts ends; a test that was pending is passed; what does not unlock by itself is locked."""
+    volumes = content.get("bitlocker", {})
+    assert isinstance(volumes, dict)
+    for volume in volumes.values():
+        if volume.get("SuspendCount"):
+            volume["SuspendCount"] -= 1
+            volume["Suspended"] = volume["SuspendCount"] > 0
+        if volume.pop("Test", None):
+            volume.update(VolumeStatus="FullyEncrypted", EncryptionPercentage=100, EncryptionMethod="XtsAes256")
+        encrypted = str(volume["VolumeStatus"]).startswith("FullyEncrypted")
+        if encrypted and volume["KeyProtector"] and not volume.get("Suspended"):
+            volume["ProtectionStatus"] = "On"
+        if volume["VolumeType"] == "Data" and volume["ProtectionStatus"] == "On" and not volume["AutoUnlockEnabled"]:
+            volume.update(LockStatus="Locked", ProtectionStatus="Unknown")
+
+
 def reboot() -> None:
     """Sessions die, pending changes take effect, automatic services run, start-up tasks are due; then the hook runs."""
     from . import wsl
@@ -82,6 +99,7 @@ def reboot() -> None:
         content["reboot_pending"] = False
         _restart_services(content)
         _finish_features(content)
+        _restart_volumes(content)
     wsl.stop(None)
     drop()
     from . import tasks
