@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli import audit, gateway, image_lock, keys, lock, trail
+from citadelle.cli import audit, escrow, gateway, image_lock, keys, lock, trail
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 audit.app.command()(trail.verify)
 app.add_typer(audit.app, name="audit")
+app.add_typer(escrow.app, name="escrow")
 app.add_typer(image_lock.app, name="images")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lock.app, name="models")

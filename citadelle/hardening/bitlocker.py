@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,7 +48,10 @@ XTS_AES_256 = 7
 
 
 class Volume(BaseModel):
-    """One volume; statuses are None where Windows does not say, as on a locked volume. Never holds a recovery password."""
+    """One volume; statuses are None where Windows does not say, as on a locked volume. Never holds a recovery password.
+
+    `protectors`: kinds of its key protectors; `recovery`: ids of its recovery passwords, in upper case.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -60,6 +64,15 @@ class Volume(BaseModel):
     encryption_percentage: float | None = Field(None, alias="EncryptionPercentage")
     auto_unlock_enabled: bool | None = Field(None, alias="AutoUnlockEnabled")
     protectors: frozenset[int] = frozenset()
+    recovery: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, raw: dict[str, Any], protectors: list[dict[str, Any]]) -> Volume:
+        """A volume and its protectors as the state script writes them. Raises ValueError, KeyError, TypeError."""
+        kinds = [(int(one["KeyProtectorType"]), str(one.get("KeyProtectorId", "")).upper()) for one in protectors]
+        recovery = tuple(identity for kind, identity in kinds if kind == Protector.RECOVERY_PASSWORD)
+        given = {**raw, "protectors": frozenset(kind for kind, _ in kinds), "recovery": recovery}
+        return cls.model_validate({name: value for name, value in given.items() if value is not None})
 
     @property
     def is_system(self) -> bool:
@@ -90,7 +103,7 @@ FINDINGS = {
         Finding("missing_protectors", "lacks a protector that it needs", "add the recovery password or TPM protector"),
         Finding("no_auto_unlock", "is not unlocked by itself after a start", "Enable-BitLockerAutoUnlock"),
         Finding("encrypting", "is being encrypted", "wait until it is done, then look again"),
-        Finding("paused", "its encryption is paused", "Resume-BitLocker"),
+        Finding("paused", "its encryption is paused", "manage-bde -resume"),
         Finding("hardware_test", "waits for the hardware test of the next start", "restart the PC"),
         Finding("clear", "is not encrypted", "enable BitLocker after its recovery key is in escrow"),
         Finding("decrypting", "somebody decrypts it", "stop: find out who turned BitLocker off"),

@@ -88,6 +88,11 @@ class State:
             raise StateError(f"no JSON: {error}") from None
 
     @property
+    def volumes(self) -> list[bitlocker.Volume]:
+        """The volumes of the section `bitlocker`; none where it is unknown."""
+        return [one["read"] for one in self.sections.get("bitlocker", [])]
+
+    @property
     def edition(self) -> str:
         """Family of the edition: home, pro, education, enterprise, server; empty where it is unknown."""
         name = str((self.sections.get("version") or {}).get("EditionID", ""))
@@ -144,10 +149,8 @@ def _volumes(value: Any) -> list[dict[str, Any]]:
 
 
 def _volume(value: dict[str, Any]) -> dict[str, Any]:
-    kinds = frozenset(int(one["KeyProtectorType"]) for one in listed(value.get("KeyProtector")))
-    volume = bitlocker.Volume.model_validate({**value, "protectors": kinds})
-    found = bitlocker.judge(volume)
-    return {"volume": volume.mount_point, "system": volume.is_system, **asdict(found)}
+    volume = bitlocker.Volume.read(value, listed(value.get("KeyProtector")))
+    return {"volume": volume.mount_point, "system": volume.is_system, **asdict(bitlocker.judge(volume)), "read": volume}
 
 
 def _services(value: Any) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Recovery keys in escrow: sealed, stored twice, planned."""
