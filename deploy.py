@@ -5,6 +5,7 @@ from pyinfra import host
 from citadelle.operations.twin import windows_side
 from citadelle.settings import refuse_bad_data
 from roles.accelerator.deploy import accelerator, container_toolkit
+from roles.bitlocker.deploy import bitlocker
 from roles.docker.deploy import docker
 from roles.hardening.deploy import hardening
 from roles.model_files.deploy import model_files
@@ -17,8 +18,9 @@ refuse_bad_data(host)  # all of it at once, before the first role
 
 if "windows" in host.groups:
     platform()  # first: on a PC that cannot become a host, nothing is changed
+    hardening()  # before any encryption: its policies say by which method
+    bitlocker()  # before the distribution: its disk, models and keys come under an encryption that has begun
     wsl()
-    hardening()
 
 if "windows" in host.groups or "wsl" in host.groups:
     # pyinfra orders by dependencies alone: an operation of both hosts of a PC keeps what is below behind what is above.

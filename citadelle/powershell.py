@@ -42,6 +42,29 @@ def query(script: str) -> str:
     return f"ConvertTo-Json -InputObject (& {{\n{script}\n}}) -Depth 8 -Compress"
 
 
+def guarded(script: str) -> str:
+    """A script that prints one JSON line: `{ok: true, data: [...]}`, or `{ok: false, code, id}` where it failed.
+
+    No message is in it: that is in the PC's language, and could hold what must not be shown. `code`: the HRESULT, or X of `throw 'STOP:X'`.
+    """
+    return f"{GUARD[0]}{script}\n{GUARD[1]}"
+
+
+GUARD = (
+    "$ErrorActionPreference = 'Stop'\n$WarningPreference = 'SilentlyContinue'\ntry {\n$data = @(& {\n",
+    """})
+$answer = [ordered]@{ ok = $true; data = $data }
+} catch {
+$code = '0x{0:X8}' -f $_.Exception.HResult
+if ([string]$_.Exception.Message -match '^STOP:(\\w+)$') { $code = $Matches[1] }
+$answer = [ordered]@{ ok = $false; code = $code; id = [string]$_.FullyQualifiedErrorId }
+}
+$global:LASTEXITCODE = 0
+ConvertTo-Json -InputObject $answer -Depth 5 -Compress
+""",
+)
+
+
 def assign(**values: object) -> str:
     """Lines that set a variable for each value, to stand before a script from a file."""
     return "".join(f"${name} = {quote(value)}\n" for name, value in values.items())

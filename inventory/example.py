@@ -18,9 +18,17 @@ _ssh = {
     "ssh_strict_host_key_checking": "yes",
 }
 
+# Recovery keys of encrypted volumes are kept on this controller, encrypted to your certificate: docs/bitlocker.md says how to make it.
+_bitlocker = {
+    "bitlocker_unlock": "tpm",  # the PC starts by itself; "tpm_pin": somebody types a PIN at each start
+    "bitlocker_certificate": path("CITADELLE_ESCROW_CERTIFICATE", "~/.config/citadelle/escrow.crt"),
+    "bitlocker_escrow": path("CITADELLE_ESCROW", "~/.local/share/citadelle/escrow"),
+    "bitlocker_escrow_copy": path("CITADELLE_ESCROW_COPY", "~/.local/share/citadelle/escrow.copy"),
+}
+
 # A Windows 11 PC is two hosts over the same SSH server: Windows itself, and its WSL distribution.
 windows = [
-    ("@windows/paris-01", {**_ssh, "ssh_hostname": "192.0.2.11"}),
+    ("@windows/paris-01", {**_ssh, **_bitlocker, "ssh_hostname": "192.0.2.11"}),
 ]
 wsl = [
     ("@wsl/paris-01", {**_ssh, "ssh_hostname": "192.0.2.11"}),

@@ -37,6 +37,14 @@ _pcs = {"windows": [], "linux": []}
 for _pc in _lab["pcs"]:
     _pcs[_pc["kind"]].append(_pc)
 
-windows = [(f"@windows/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
+# The lab's own key pair, so that its escrow can be opened; an operator keeps the private key away from here.
+_escrow = {
+    "bitlocker_unlock": "tpm",
+    "bitlocker_certificate": str(_state / "escrow/escrow.crt"),
+    "bitlocker_private_key": str(_state / "escrow/escrow.key"),
+    "bitlocker_escrow": path("CITADELLE_ESCROW", str(_state / "escrow/keys")),
+    "bitlocker_escrow_copy": path("CITADELLE_ESCROW_COPY", str(_state / "escrow/keys.copy")),
+}
+windows = [(f"@windows/{pc['name']}", _data(pc) | _escrow) for pc in _pcs["windows"]]
 wsl = [(f"@wsl/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
 linux = [(f"@linux/{pc['name']}", _data(pc)) for pc in _pcs["linux"]]

@@ -24,6 +24,7 @@ from citadelle.operations.files import File, present
 
 APPLY = files("citadelle.hardening").joinpath("apply.ps1").read_text("utf-8")
 LINUX_APPLY = files("citadelle.hardening").joinpath("apply.sh").read_text("utf-8")
+SEEN = "hardening.seen"
 COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "yellow"}
 
 
@@ -37,11 +38,20 @@ class Change:
     value: int | str
 
 
-def look(table: Table) -> State:
-    """The state of this host that the table needs; one script."""
+def look(table: Table, more: Sequence[str] = ()) -> State:
+    """The state of this host that the table needs, of a Windows PC with `more` values of its registry; one script."""
     if str(host.name).startswith("@windows/"):
-        return host.get_fact(Hardening, values=table.registry_values)
+        return look_at_windows([*table.registry_values, *more])
     return host.get_fact(LinuxHardening, names=table.names)
+
+
+def look_at_windows(values: Sequence[str]) -> State:
+    """The state of this PC with at least these values of its registry; one look for all roles of a run that ask for no more."""
+    asked, seen = host.connector_data.get(SEEN, (set(), None))
+    if seen is None or not asked.issuperset(values):
+        seen = host.get_fact(Hardening, values=list(values))
+        host.connector_data[SEEN] = (set(values), seen)
+    return seen
 
 
 def verdicts(state: State, table: Table, waivers: list[Waiver], today: date) -> list[Verdict]:

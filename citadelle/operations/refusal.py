@@ -18,6 +18,13 @@ def refusal(what: str, hint: str) -> FunctionCommand:
     return FunctionCommand(_refuse, (what, hint), {})
 
 
+def refusals(problems: list[tuple[str, str]]) -> FunctionCommand:
+    """`refusal` of several problems `(what, hint)` at once, each with its own hint."""
+    *before, (what, hint) = problems
+    lead = "".join(f"{one}\nhint: {cure}\n{this_host.name}: " for one, cure in before)
+    return refusal(lead + what, hint)
+
+
 def attempt(command: str | StringCommand, what: str, hint: str) -> StringCommand:
     """A command whose failure ends with `<host>: <what>` and `hint: <hint>`, after its own words."""
     told = f"{this_host.name}: {what}\nhint: {hint}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
+from citadelle.escrow.plan import VALUES
 from citadelle.hardening.state import State
 from citadelle.hardening.table import Table, TableError
 from citadelle.hardening.waivers import Waiver, load_waivers
@@ -55,7 +56,7 @@ def hardening() -> None:
     settings = HardeningSettings.from_host(host)
     system = "windows" if "windows" in host.groups else "linux"
     table, waivers = tables(settings, system)
-    state = operations.look(table)
+    state = operations.look(table, more=VALUES)  # one look for this role and `bitlocker`
     found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = operations.changes(found, state) if settings.hardening_apply else []
     operations.tell(found, planned)

@@ -7,7 +7,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.lab import approval, builds, converge, debian, machine, model, pcs, powershell, report, schedule, state
+from tests.lab import (
+    approval,
+    builds,
+    converge,
+    debian,
+    escrow,
+    machine,
+    model,
+    pcs,
+    powershell,
+    report,
+    schedule,
+    state,
+)
 from tests.lab.commands import LabError, Log
 from tests.lab.schedule import Stage
 from tests.lab.state import PC1, SRV1, Pc
@@ -40,6 +53,7 @@ def stages(plan: Plan) -> list[Stage]:
         stage("powershell", lambda log: _powershell(plan, log), "docker"),
         stage("model", builds.lay_model),
         stage("model lock", lambda _: approval.approve()),
+        stage("escrow key", lambda _: escrow.make()),
         stage("engine image", lambda log: builds.build_engine(plan.engine, log), "base forky"),
         stage("python image", builds.build_python, "base bookworm"),
         stage("gateway image", lambda log: builds.build_service("gateway", log), "python image"),
@@ -47,7 +61,7 @@ def stages(plan: Plan) -> list[Stage]:
         stage("pc image", builds.build_pc, "base bookworm"),
         stage("pcs", lambda log: _pcs(plan, log), "pc image", "powershell"),
         stage("bundle", lambda log: builds.bundle(plan.engine, log), "engine image", "gateway image", "rag image"),
-        stage("rollout", converge.rollout, "pcs", "bundle", "model", "model lock"),
+        stage("rollout", converge.rollout, "pcs", "bundle", "model", "model lock", "escrow key"),
         stage("answers", lambda log: _ask(plan, log), "rollout"),
     ]
 

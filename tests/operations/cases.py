@@ -22,6 +22,7 @@ from pyinfra_testing.util import FakeHost, FakeState
 
 from citadelle.facts.base import Fact
 from citadelle.facts.hardening import LOOK
+from citadelle.operations.bitlocker_steps import take
 from citadelle.operations.hardening import LINUX_APPLY
 
 FOLDER = Path(__file__).parent
@@ -83,6 +84,9 @@ def _arguments(operation: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(command: Any, folder: Path) -> Any:
+    if isinstance(command, FunctionCommand) and command.function is take:
+        step, what, _ = command.args
+        return {"step": step.__name__, "volumes": [work.mount for work in (what if isinstance(what, list) else [what])]}
     if isinstance(command, FunctionCommand):
         what, hint = command.args
         return {"refuse": what.replace(str(folder), "$TMP"), "hint": hint}

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from citadelle.operations import accelerator, accounts, docker, files, hardening, stack, twin, windows
+from citadelle.operations import accelerator, accounts, bitlocker, docker, files, hardening, stack, twin, windows
 from tests.operations.cases import cases, run
 
 CAN_REFUSE = {
     "accelerator.usable",
     "accelerator.fits",
     "accounts.service_users",
+    "bitlocker.volumes",
     "docker.images",
     "twin.windows_side",
     "windows.supported",
@@ -33,7 +34,7 @@ def test_case(file: Path, tmp_path: Path) -> None:
 
 
 def operations() -> list[str]:
-    modules = (accelerator, accounts, docker, files, hardening, stack, twin, windows)
+    modules = (accelerator, accounts, bitlocker, docker, files, hardening, stack, twin, windows)
     return [
         f"{module.__name__.rsplit('.', 1)[1]}.{name}"
         for module in modules

@@ -1,0 +1,106 @@
+"""The volumes of a Windows PC encrypted, each recovery key in escrow before."""
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pyinfra import host
+from pyinfra.api.deploy import deploy
+
+from citadelle.escrow import plan as plans
+from citadelle.escrow import seal
+from citadelle.escrow.store import Escrow
+from citadelle.operations import bitlocker as operations
+from citadelle.operations.bitlocker_steps import Vault
+from citadelle.operations.hardening import look_at_windows
+from citadelle.settings import DeployError
+from roles.bitlocker.settings import BitlockerSettings
+
+PAGE = "docs/bitlocker.md"
+T = TypeVar("T")
+Problem = tuple[str, str]
+
+
+def missing(settings: BitlockerSettings) -> Iterator[Problem]:
+    """What the operator has to decide before anything is encrypted."""
+    if settings.bitlocker_unlock is None:
+        yield "how volumes open at the start is not chosen: bitlocker_unlock", f"set it to tpm or tpm_pin: {PAGE}"
+    if settings.bitlocker_certificate is None:
+        yield "no public key for the recovery keys is set: bitlocker_certificate", seal.MAKE
+    for name in ("bitlocker_escrow", "bitlocker_escrow_copy"):
+        if getattr(settings, name) is None:
+            yield f"no folder for the recovery keys is set: {name}", f"set it, best by a pointer of .env: {PAGE}"
+    if settings.bitlocker_unlock == "tpm_pin" and settings.bitlocker_pin is None:
+        yield "no PIN is set: bitlocker_pin", "set it to a file that only you can read (mode 600)"
+
+
+def vault(settings: BitlockerSettings) -> Vault:
+    """All that the steps need, read and judged on the controller. Raises `DeployError` with everything that is wrong."""
+    problems = list(missing(settings))
+    certificate = _read(seal.read_certificate, settings.bitlocker_certificate, seal.MAKE, problems)
+    private = _read(
+        seal.read_private,
+        settings.bitlocker_private_key,
+        "citadelle escrow verify --key opens an encrypted one",
+        problems,
+    )
+    _read(_check_pin, settings.bitlocker_pin, "6 to 20 digits, chmod 600", problems)
+    escrow = Escrow(settings.bitlocker_escrow or Path(), settings.bitlocker_escrow_copy or Path())
+    if settings.bitlocker_escrow and settings.bitlocker_escrow_copy and (what := escrow.problem()):
+        problems.append((what, "set bitlocker_escrow and bitlocker_escrow_copy apart"))
+    if certificate and private and seal.fingerprint(private.public_key()) != certificate.fingerprint:
+        problems.append(
+            (
+                f"private key is not that of the certificate: {settings.bitlocker_private_key}",
+                "set bitlocker_private_key",
+            )
+        )
+    if problems or certificate is None or settings.bitlocker_unlock is None:
+        raise DeployError("\n".join(f"{host.name}: {what}\nhint: {hint}" for what, hint in problems))
+    day = settings.bitlocker_rotate_before
+    choice = plans.Choice(
+        certificate.fingerprint, settings.bitlocker_unlock, settings.bitlocker_data_volumes, day.isoformat() if day else "",
+        settings.bitlocker_backup,
+    )  # fmt: skip
+    return Vault(
+        escrow, host.name.rpartition("/")[2], certificate, choice, settings.bitlocker_used_space_only, settings.bitlocker_watch,
+        settings.bitlocker_pin if settings.bitlocker_unlock == "tpm_pin" else None,
+        settings.bitlocker_private_key,
+    )  # fmt: skip
+
+
+def _read(reader: Callable[[Path], T], path: Path | None, hint: str, problems: list[Problem]) -> T | None:
+    if path is None:
+        return None
+    try:
+        return reader(path)
+    except OSError as error:
+        problems.append((f"file cannot be read: {path}: {error.strerror}", hint))
+    except seal.SealError as error:
+        problems.append((f"file {error}: {path}", hint))
+    return None
+
+
+def _check_pin(path: Path) -> None:
+    """Judge the file of the PIN; its content goes nowhere."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise seal.SealError("of the PIN can be read by others")
+    text = path.read_bytes().strip()
+    if not (text.isdigit() and 6 <= len(text) <= 20):
+        raise seal.SealError("holds no PIN of 6 to 20 digits")
+
+
+@deploy("BitLocker")
+def bitlocker() -> None:
+    """What is wrong on the controller stops every PC before anything is changed; what is wrong on a PC stops that one."""
+    settings = BitlockerSettings.from_host(host)
+    if not settings.bitlocker_apply:
+        return
+    given = vault(settings)
+    state = look_at_windows(plans.VALUES)
+    if not state.raw:
+        return  # the PC has failed already, with its reason
+    plan = plans.plan(given.pc, state, given.choice, given.escrow)
+    operations.tell(plan)
+    operations.volumes(name="Encrypt the volumes, each recovery key in escrow before", plan=plan, vault=given)

@@ -1,0 +1,138 @@
+"""A run killed at every step, from every state: no volume is encrypted whose key is not in escrow, and the next run finishes it.
+
+Killed are the run on the controller (before a script is sent, after its answer came) and the PC (right after each single change of it).
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from citadelle.escrow import store
+from tests.bitlocker.pc import PC, Operator, converge, killed, recovery
+from tests.bitlocker.test_rows import DATA, LEFT, MENDED, SYSTEM
+
+pytestmark = pytest.mark.lab
+
+STATES: dict[str, dict[str, Any]] = {
+    **{f"C: {name}": {"C": volume} for name, volume in (MENDED | LEFT).items()},
+    **{f"D: {name}": {"C": SYSTEM, "D": DATA[name]} for name in ("clear", "no auto-unlock", "suspended")},
+    "C: and D: clear": {"C": MENDED["clear"], "D": DATA["clear"]},
+}
+UNCHANGED = {"C: compliant, not in escrow", *(f"C: {name}" for name in LEFT)}  # on the PC: their keys are read, no more
+
+
+def assert_never_worse(before: dict[str, Any], pc: PC, operator: Operator, place: object) -> None:
+    """Past the product's code: what the state file has against what the escrow's files open to."""
+    kept = operator.kept()
+    for mount, volume in pc.double.state["bitlocker"].items():
+        was, keys = before[mount], recovery(volume)
+        started = was["VolumeStatus"] == "FullyDecrypted" != volume["VolumeStatus"]
+        resumed = was["ProtectionStatus"] == "Off" and volume["ProtectionStatus"] == "On"
+        if started or resumed:
+            assert keys, f"{place}: {mount} is encrypted without a recovery password"
+            assert keys.items() <= kept.items(), f"{place}: {mount} is encrypted, its key is not in escrow"
+        assert recovery(was).items() <= keys.items(), f"{place}: {mount} lost a recovery password"
+
+
+@pytest.mark.parametrize("kind", ["dies_before", "dies_after", "fuse"])
+@pytest.mark.parametrize("name", STATES)
+def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
+    name: str, kind: str, pc: PC, operator: Operator
+) -> None:
+    for number in count(1):
+        start_anew(name, pc, operator)
+        before = pc.double.state["bitlocker"]
+        died = killed(pc, operator, **{kind: number})
+        assert_never_worse(before, pc, operator, (kind, number))
+        assert converge(pc, operator).ok, (kind, number)
+        for mount, volume in pc.double.state["bitlocker"].items():
+            assert recovery(volume).items() <= operator.kept().items(), (kind, number, mount)
+            assert len(recovery(volume)) == 1, f"{(kind, number)}: no second key, wherever the first run died"
+        if not died:  # the run has no such place: it came to its end
+            break
+    assert number > 1 or (kind == "fuse" and name in UNCHANGED), "it died somewhere"
+    assert converge(pc, operator).steps == 0
+
+
+def start_anew(name: str, pc: PC, operator: Operator) -> None:
+    """The PC in the state of that name, the escrow empty."""
+    for folder in operator.escrow.folders:
+        for file in folder.rglob("*.json"):
+            file.unlink()
+    pc.write(**STATES[name])
+
+
+@pytest.mark.parametrize("death", range(1, 9))
+def test_a_controller_that_dies_while_it_writes_has_acknowledged_nothing(
+    death: int, pc: PC, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each sync and each rename of the two copies."""
+    calls = 0
+    genuine = store.os.fsync
+
+    def dying(handle: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == death:
+            raise KeyboardInterrupt
+        genuine(handle)
+
+    monkeypatch.setattr(store.os, "fsync", dying)
+    pc.write(C=MENDED["clear"])
+    with pytest.raises(KeyboardInterrupt):
+        converge(pc, operator)
+    monkeypatch.setattr(store.os, "fsync", genuine)
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+    assert converge(pc, operator).ok
+    assert (recovery(pc.volume()), len(recovery(pc.volume()))) == (operator.kept(), 1)
+
+
+def test_a_disk_that_is_full_stops_before_anything_is_encrypted(
+    pc: PC, operator: Operator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(path: object, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_write", full)
+    pc.write(C=MENDED["clear"])
+    assert not converge(pc, operator).ok
+    assert "escrow cannot be written: " in caplog.text
+    assert "No space left on device" in caplog.text
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+
+
+def test_a_copy_that_is_lost_between_keeping_and_encrypting_stops_the_encryption(
+    pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The acknowledgement is what lies on the controller's disks at that moment, and the PC compares it with what it has."""
+    pc.write(C=MENDED["clear"])
+
+    def lose(step: int) -> None:
+        if step == 2:
+            next(operator.escrow.copy.rglob("*.json")).unlink()
+
+    assert not converge(pc, operator, before=lose).ok
+    assert "C: has a recovery key that is not in escrow" in caplog.text
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+    assert converge(pc, operator).ok
+    assert pc.volume()["ProtectionStatus"] == "On"
+
+
+def test_a_key_that_somebody_adds_in_between_stops_the_encryption(pc: PC, operator: Operator) -> None:
+    pc.write(C=MENDED["clear"])
+
+    def add(step: int) -> None:
+        if step == 2:
+            volume = pc.volume()
+            stranger = {
+                "KeyProtectorId": "{0DDDDDDD-0000-4000-8000-00000000000D}",
+                "KeyProtectorType": "RecoveryPassword",
+                "RecoveryPassword": "x",
+            }
+            pc.write(C=volume | {"KeyProtector": [*volume["KeyProtector"], stranger]})
+
+    assert not converge(pc, operator, before=add).ok
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"

@@ -1,0 +1,184 @@
+"""What Windows refuses in the middle of a run, each with its meaning and cure; nothing is encrypted then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bitlocker.pc import PC, Operator, converge, kinds, recovery
+from tests.bitlocker.test_rows import MENDED, SYSTEM, other
+
+pytestmark = pytest.mark.lab
+
+FVE = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\Microsoft\\FVE"
+
+
+def policy(pc: PC, **values: int) -> None:
+    """Policies of BitLocker in the double's registry, past its own code."""
+    file = pc.double.home / "registry.json"
+    content = json.loads(file.read_text("utf-8-sig"))
+    content.setdefault(FVE, {}).update({name: {"kind": "DWord", "value": value} for name, value in values.items()})
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize(
+    ("computer", "policies", "words"),
+    [
+        (
+            {"BootableMedium": True},
+            {},
+            "C: a bootable medium is in the PC: BOOTABLE_CDDVD (0x80310030)\nhint: remove CDs and USB sticks",
+        ),
+        (
+            {},
+            {"EncryptionMethodWithXtsOs": 6},
+            "C: is refused: policy wants another encryption method: 0x80070057\nhint: set Enc",
+        ),
+    ],
+)
+def test_a_refusal_of_windows_is_explained(
+    computer: dict[str, Any],
+    policies: dict[str, int],
+    words: str,
+    language: str,
+    pc: PC,
+    operator: Operator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pc.double.control("language", language)
+    pc.write(C=MENDED["clear"])
+    pc.change(computer=computer)
+    policy(pc, **policies)
+    assert not converge(pc, operator).ok
+    assert words in caplog.text
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+    assert recovery(pc.volume()) == operator.kept()
+
+
+@pytest.mark.parametrize(
+    ("policies", "code"),
+    [
+        ({"UseAdvancedStartup": 1, "UseTPM": 0}, "STARTUP_TPM_NOT_ALLOWED (0x80310066)"),
+        ({"UseAdvancedStartup": 1, "UseTPMPIN": 1}, "STARTUP_PIN_REQUIRED (0x80310061)"),
+        ({"OSRecovery": 1, "OSRecoveryPassword": 0}, "RECOVERY_PASSWORD_NOT_ALLOWED (0x8031005C)"),
+    ],
+)
+def test_a_policy_that_forbids_stops_before_the_first_change(
+    policies: dict[str, int], code: str, pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    pc.write(C=MENDED["clear"])
+    policy(pc, **policies)
+    assert not converge(pc, operator).ok
+    assert code in caplog.text
+    assert (pc.volume()["KeyProtector"], operator.kept()) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("tpm", "code"),
+    [({"TpmEnabled": False}, "TPM_DISABLED (0x8031003F)"), ({"TpmReady": False}, "TPM_NOT_OWNED (0x80310018)")],
+)
+def test_a_tpm_that_goes_away_after_the_look_stops_the_encryption(
+    tpm: dict[str, bool], code: str, pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    pc.write(C=MENDED["clear"])
+    assert not converge(pc, operator, before=lambda step: pc.change(tpm=tpm) if step == 2 else None).ok
+    assert code in caplog.text
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+
+
+PIN = "4711081547110815"
+
+
+@pytest.fixture
+def pinned(operator: Operator, tmp_path: Path) -> Operator:
+    """An operator who wants a PIN at each start."""
+    (tmp_path / "pin").write_text(PIN + "\n")
+    operator.choice, operator.given = {"unlock": "tpm_pin"}, {"pin": tmp_path / "pin"}
+    return operator
+
+
+@pytest.mark.parametrize("before", [MENDED["clear"], SYSTEM], ids=["clear", "TPM alone before"])
+def test_a_pin_arrives_and_is_nowhere(
+    before: dict[str, Any], pc: PC, pinned: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    pc.write(C=before)
+    assert converge(pc, pinned).ok
+    assert kinds(pc.volume()) == ["RecoveryPassword", "TpmPin"]
+    assert [key["PinLength"] for key in pc.volume()["KeyProtector"] if key["KeyProtectorType"] == "TpmPin"] == [
+        len(PIN)
+    ]
+    assert converge(pc, pinned).steps == 0
+    for text in (
+        *pc.said,
+        caplog.text,
+        *(file.read_text("utf-8", "replace") for file in pc.double.home.glob("*.json*")),
+    ):
+        assert PIN not in text
+
+
+def test_a_pin_that_policy_finds_too_short_is_refused(
+    pc: PC, pinned: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    pc.write(C=MENDED["clear"])
+    policy(pc, UseAdvancedStartup=1, UseTPMPIN=2, MinimumPIN=20)
+    assert not converge(pc, pinned).ok
+    assert "INVALID_PIN_LENGTH (0x80310068)" in caplog.text
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+
+
+def test_a_rotation_replaces_the_key_and_keeps_the_old_one_marked(pc: PC, operator: Operator) -> None:
+    pc.write(C=SYSTEM)
+    assert converge(pc, operator).ok
+    old = recovery(pc.volume())
+    operator.choice = {"rotate_before": "2999-01-01"}
+    assert converge(pc, operator).ok
+    new = recovery(pc.volume())
+    assert len(new) == 1
+    assert not new.keys() & old.keys()
+    assert operator.kept() == old | new
+    marked = {
+        name
+        for host, name in operator.escrow.names()
+        if (entry := operator.escrow.find(host, name).entry) and entry.replaced
+    }
+    assert marked == set(old)
+
+
+@pytest.mark.parametrize(
+    "place", [(kind, number) for kind in ("dies_before", "dies_after", "fuse") for number in range(1, 5)]
+)
+def test_a_rotation_killed_anywhere_never_leaves_a_volume_without_a_kept_key(
+    place: tuple[str, int], pc: PC, operator: Operator
+) -> None:
+    from tests.bitlocker.pc import killed
+
+    pc.write(C=SYSTEM)
+    assert converge(pc, operator).ok
+    for host, name in list(operator.escrow.names()):
+        operator.escrow.change(host, name, created="2020-01-01T00:00:00Z")
+    operator.choice = {"rotate_before": "2026-01-01"}
+    killed(pc, operator, **{place[0]: place[1]})
+    assert recovery(pc.volume()).keys() & operator.kept().keys(), "some kept key opens it at any time"
+    assert converge(pc, operator).ok
+    assert len(recovery(pc.volume())) == 1
+    assert recovery(pc.volume()).items() <= operator.kept().items()
+    assert converge(pc, operator).steps == 0
+
+
+def test_windows_keeps_a_key_elsewhere_where_that_is_wanted(
+    pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator.choice = {"backups": ("entra", "ad")}
+    pc.write(C=other("FullyDecrypted"))
+    pc.change(computer={"AzureAdJoined": True, "PartOfDomain": False})
+    assert not converge(pc, operator).ok
+    assert "C: is not kept in Active Directory: group policy turns that off: 0x00000001" in caplog.text
+    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+    pc.change(computer={"AzureAdJoined": True, "PartOfDomain": True})
+    assert converge(pc, operator).ok
+    assert pc.volume()["ProtectionStatus"] == "On"
+    assert converge(pc, operator).steps == 0
