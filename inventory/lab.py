@@ -42,8 +42,8 @@ _escrow = {
     "bitlocker_unlock": "tpm",
     "bitlocker_certificate": str(_state / "escrow/escrow.crt"),
     "bitlocker_private_key": str(_state / "escrow/escrow.key"),
-    "bitlocker_escrow": path("CITADELLE_ESCROW", str(_state / "escrow/keys")),
-    "bitlocker_escrow_copy": path("CITADELLE_ESCROW_COPY", str(_state / "escrow/keys.copy")),
+    "bitlocker_escrow": str(_state / "escrow/keys"),
+    "bitlocker_escrow_copy": str(_state / "escrow/keys.copy"),
 }
 windows = [(f"@windows/{pc['name']}", _data(pc) | _escrow) for pc in _pcs["windows"]]
 wsl = [(f"@wsl/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
