@@ -51,11 +51,15 @@ class Stack:
         """The header that brings the key."""
         return {"Authorization": f"Bearer {KEY}"}
 
+    @property
+    def json(self) -> dict[str, str]:
+        """The same, for a JSON body."""
+        return self.bearer | {"Content-Type": "application/json"}
+
     async def send(self, path: str, body: Any) -> tuple[int, Any]:
         """POST JSON (or a text as it is) anywhere; status and decoded body."""
         data = body if isinstance(body, str) else json.dumps(body)
-        headers = self.bearer | {"Content-Type": "application/json"}
-        async with self.client.post(self.url + path, data=data, headers=headers) as response:
+        async with self.client.post(self.url + path, data=data, headers=self.json) as response:
             return response.status, json.loads(await response.read())
 
     async def get(self, path: str) -> tuple[int, Any]:
