@@ -18,6 +18,7 @@ from citadelle.models import verify
 from citadelle.models.lock import ModelsLock, locked_from_manifest
 from citadelle.models.store import GgufFacts, add_gguf
 from tests.accelerator.gguf import gguf as header
+from tests.models.fetching import lay_large
 
 NAMES = ("tiny:chat", "tiny-embed")
 
@@ -114,6 +115,19 @@ def as_root() -> None:
     """Skips where the test cannot change owners or mount."""
     if os.geteuid() != 0:
         pytest.skip("needs root: changes owners, makes devices or mounts")
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a good store of one larger model in `source/`, and its `lock.json`; nobody changes either."""
+    folder = tmp_path_factory.mktemp("good")
+    (folder / "lock.json").write_bytes(lay_large(folder).canonical())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lock(source: Path) -> ModelsLock:
+    return ModelsLock.read(source / "lock.json")
 
 
 Spoil = Callable[[Store], object]

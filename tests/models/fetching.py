@@ -1,4 +1,4 @@
-"""The registry double as a fixture, and a model large enough to come in several ranges."""
+"""The registry double, a model large enough to come in several ranges, and what a test of fetching needs around them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from citadelle.models import verify
+from citadelle.models.fetch import STAGING, Fetched, Job, fetch
+from citadelle.models.http import Http, Patience
 from citadelle.models.lock import ModelsLock, locked_from_manifest
+from citadelle.models.origins import RegistryOrigin
 from citadelle.models.store import GgufFacts, add_gguf
 from tests.conftest import ROOT
 
@@ -65,6 +70,13 @@ class Registry:
         log.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
 
+    def sent(self, digest: str) -> int:
+        """Bytes of this blob that have gone out since the last call."""
+        file = self.control / "sent"
+        lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+        file.unlink(missing_ok=True)
+        return sum(int(size) for name, size in lines if name == digest)
+
 
 @contextmanager
 def running(store: Path, control: Path, *upstream: str) -> Iterator[Registry]:
@@ -92,3 +104,81 @@ def wrong_blobs(store: Path) -> list[str]:
     """Blobs whose content is not their name: there must never be one, whatever happened."""
     blobs = sorted((store / "blobs").iterdir()) if (store / "blobs").exists() else []
     return [path.name for path in blobs if path.name != "sha256-" + hashlib.sha256(path.read_bytes()).hexdigest()]
+
+
+QUICK = Patience(connect=2, read=0.2, tries=2, pause=0.01, longest=0.05, slowest=1000)
+
+
+class Silent:
+    """A watcher that counts."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.done = 0
+
+    def begin(self, name: str, size: int) -> None:
+        self.sizes.append(size)
+
+    def advance(self, count: int) -> None:
+        self.done += count
+
+
+def bring(store: Path, lock: ModelsLock, url: str, patience: Patience = QUICK, watch: Silent | None = None) -> Fetched:
+    origin = RegistryOrigin(url, Http(patience))
+    return fetch(store, lock, lock.models, origin, Job(watch or Silent(), patience, part=2 * verify.CHUNK))
+
+
+def same_files(one: Path, other: Path) -> bool:
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    return files == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file()) and all(
+        (one / path).read_bytes() == (other / path).read_bytes() for path in files
+    )
+
+
+def manifest_in(store: Path) -> Path:
+    return store / "manifests/registry.ollama.ai/library" / NAME.replace(":", "/")
+
+
+def start(store: Path, source: Path, registry: Registry) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "citadelle.cli", "models", "fetch", "--store", str(store)]
+    command += ["--lock", str(source / "lock.json"), "--registry", registry.url]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+    return subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def chunks_there(store: Path) -> int:
+    maps = [path for path in (store / STAGING).glob("*.chunks") if path.stat().st_size == 7]
+    return sum(path.read_bytes().count(1) for path in maps)
+
+
+def kill_and_resume(
+    store: Path, source: Path, lock: ModelsLock, registry: Registry, after: int, on: str = "blobs"
+) -> None:
+    """Killed (-9) when the registry has sent `after` bytes of the weights and the command has kept what is whole of them."""
+    kept, weights = after // verify.CHUNK, lock.models[0].weights.digest
+    registry.set(fault="stuck", after=after, least=SIZE, on=on)
+    registry.requests()
+    process = start(store, source, registry)
+    log = registry.control / "log"
+    wait_for(lambda: log.exists() and weights in log.read_text() and chunks_there(store) == kept)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert (wrong_blobs(store), chunks_there(store)) == ([], kept)
+    registry.set()
+    registry.requests()
+    registry.sent(weights)
+    bring(store, lock, registry.url)
+    assert findings(store, lock) == []
+    # Of what had come before the kill, less than a chunk is sent again.
+    assert registry.sent(weights) == SIZE - kept * verify.CHUNK
+    asked = [one for one in registry.requests() if weights in one["path"] and not one["path"].startswith("/cdn")]
+    ranges = [one["headers"]["Range"].removeprefix("bytes=").split("-") for one in asked]
+    assert sum(int(end) - int(first) + 1 for first, end in ranges) == SIZE - kept * verify.CHUNK

@@ -5,12 +5,14 @@ ranges. CONTROL is a folder: `fault.json` there says how it misbehaves (read at 
 Faults: `mode` "plain" (a distribution registry: blobs directly, manifests by digest too) or "redirect" (as Ollama's: blobs by a redirect
 to another path, no manifest by digest); `fault`: see FAULTS; `on`: "manifests", "blobs" or "cdn"; `times`: how many answers it spoils;
 `least`: only files of so many bytes.
-With UPSTREAM, the address of a genuine registry, it is a front of that: manifests come from there, blobs are a redirect to there.
+With UPSTREAM, the address of a genuine registry, it is a front of that, as Ollama's is one: blobs are a redirect to another path, behind
+which it passes on the genuine answers. `sent` in CONTROL gets one line per answer about a blob: its digest and the bytes of the body.
 The genuine docker-registry is held against the same expectations in test_genuine_registry.py.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -35,6 +37,9 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         self.told = json.loads((CONTROL / "fault.json").read_text())
         with LOCK, (CONTROL / "log").open("a") as log:
@@ -43,11 +48,14 @@ class Handler(BaseHTTPRequestHandler):
         if not found:
             return self.answer(404)
         cdn, name, kind, reference, _ = found.groups()
-        is_large = len(self.content(name, kind, reference, by_digest=True) or b"") >= self.told.get("least", 0)
-        spoil = is_large and self.spoil("cdn" if cdn else kind)
+        spoil = self.is_large(name, kind, reference) and self.spoil("cdn" if cdn else kind)
         if spoil:
             return FAULTS[spoil](self, name, kind, reference)
         return self.serve(cdn, name, kind, reference)
+
+    def is_large(self, *what: str) -> bool:
+        least = self.told.get("least", 0)
+        return not least or len(_body(self, *what)) >= least
 
     def spoil(self, place: str) -> str:
         fault = self.told.get("fault", "")
@@ -59,26 +67,31 @@ class Handler(BaseHTTPRequestHandler):
         return fault
 
     def serve(self, cdn: str | None, name: str, kind: str, reference: str) -> None:
-        if UPSTREAM:
-            return self.front(kind)
-        is_plain = self.told.get("mode", "plain") == "plain"
+        is_plain = self.told.get("mode", "plain") == "plain" and not UPSTREAM
         if kind == "blobs" and not is_plain and not cdn:
             return self.answer(
                 307, {"Location": f"http://localhost:{self.server.server_port}/cdn{self.path}?signature=secret"}
             )
+        if UPSTREAM:
+            return self.relay(self.path.removeprefix("/cdn").partition("?")[0])
         body = self.content(name, kind, reference, by_digest=is_plain)
         return self.answer(404) if body is None else self.send(body)
 
-    def front(self, kind: str) -> None:
-        if kind == "blobs":
-            return self.answer(307, {"Location": UPSTREAM + self.path})
+    def relay(self, path: str) -> None:
+        """The genuine answer to this very request."""
+        asked = {name: value for name in ("Range", "Accept") if (value := self.headers.get(name))}
+        request = urllib.request.Request(UPSTREAM + path, headers=asked, method=self.command)
         try:
-            with urllib.request.urlopen(UPSTREAM + self.path, timeout=10) as theirs:
-                return self.answer(200, {"Content-Type": theirs.headers["Content-Type"]}, theirs.read())
+            with urllib.request.urlopen(request, timeout=10) as theirs:
+                names = ("Content-Type", "Content-Range", "Content-Length")
+                headers = {name: value for name in names if (value := theirs.headers.get(name))}
+                self.answer(theirs.status, headers, theirs.read())
         except urllib.error.HTTPError as error:
-            return self.answer(error.code)
+            self.answer(error.code)
 
     def content(self, name: str, kind: str, reference: str, *, by_digest: bool) -> bytes | None:
+        if UPSTREAM:
+            return upstream(f"/v2/{name}/{kind}/{reference}")
         if kind == "blobs":
             path = STORE / "blobs" / reference.replace(":", "-")
             return path.read_bytes() if path.is_file() else None
@@ -106,10 +119,28 @@ class Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+            self.note(len(body))
+
+    def note(self, size: int) -> None:
+        """How much of a blob has gone out."""
+        if found := re.search(r"/blobs/(sha256:\w+)", self.path):
+            with LOCK, (CONTROL / "sent").open("a") as file:
+                file.write(f"{found[1]} {size}\n")
 
     def log_message(self, *_: Any) -> None:
         """The log is the one of CONTROL."""
+
+
+@functools.cache
+def upstream(path: str) -> bytes | None:
+    """All of a genuine file, for an answer that is to be spoiled."""
+    try:
+        with urllib.request.urlopen(UPSTREAM + path, timeout=10) as theirs:
+            return bytes(theirs.read())
+    except urllib.error.HTTPError:
+        return None
 
 
 def _body(handler: Handler, name: str, kind: str, reference: str) -> bytes:

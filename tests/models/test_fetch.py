@@ -5,13 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,41 +20,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from citadelle.models import verify
-from citadelle.models.fetch import STAGING, Fetched, Job, fetch
-from citadelle.models.http import Http, Patience, RegistryError, _next, checked_url
+from citadelle.models.fetch import STAGING, Fetched
+from citadelle.models.http import RegistryError, _next, checked_url
 from citadelle.models.lock import ModelsLock, locked_from_manifest
-from citadelle.models.origins import RegistryOrigin
 from tests.conftest import ROOT
-from tests.models.fetching import NAME, SIZE, Registry, findings, lay_large, running, wrong_blobs
-
-QUICK = Patience(connect=2, read=0.2, tries=2, pause=0.01, longest=0.05, slowest=1000)
-
-
-class Silent:
-    """A watcher that counts."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.done = 0
-
-    def begin(self, name: str, size: int) -> None:
-        self.sizes.append(size)
-
-    def advance(self, count: int) -> None:
-        self.done += count
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the good store, `source/` in it; `lock.json` beside it."""
-    folder = tmp_path_factory.mktemp("good")
-    (folder / "lock.json").write_bytes(lay_large(folder).canonical())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lock(source: Path) -> ModelsLock:
-    return ModelsLock.read(source / "lock.json")
+from tests.models.fetching import (
+    NAME,
+    SIZE,
+    Registry,
+    Silent,
+    bring,
+    chunks_there,
+    findings,
+    kill_and_resume,
+    manifest_in,
+    running,
+    same_files,
+    wrong_blobs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +51,6 @@ def registry(server: Registry) -> Registry:
     server.set()
     server.requests()
     return server
-
-
-def bring(store: Path, lock: ModelsLock, url: str, patience: Patience = QUICK, watch: Silent | None = None) -> Fetched:
-    origin = RegistryOrigin(url, Http(patience))
-    return fetch(store, lock, lock.models, origin, Job(watch or Silent(), patience, part=2 * verify.CHUNK))
-
-
-def same_files(one: Path, other: Path) -> bool:
-    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
-    return files == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file()) and all(
-        (one / path).read_bytes() == (other / path).read_bytes() for path in files
-    )
 
 
 @pytest.mark.parametrize("mode", ["plain", "redirect"])
@@ -197,10 +165,6 @@ def another(tmp_path: Path, source: Path) -> Iterator[tuple[Registry, Path]]:
         yield registry, store
 
 
-def manifest_in(store: Path) -> Path:
-    return store / "manifests/registry.ollama.ai/library" / NAME.replace(":", "/")
-
-
 def test_a_tag_that_moved_on_does_not_matter(tmp_path: Path, lock: ModelsLock, another: tuple[Registry, Path]) -> None:
     registry, theirs = another
     manifest_in(theirs).write_bytes(b'{"another":"model"}')
@@ -241,55 +205,10 @@ def test_a_manifest_in_another_layout_is_asked_for_and_judged(
     assert findings(tmp_path / "store", pretty) == []
 
 
-def start(store: Path, source: Path, registry: Registry) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "citadelle.cli", "models", "fetch", "--store", str(store)]
-    command += ["--lock", str(source / "lock.json"), "--registry", registry.url]
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
-    return subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-
-
-def chunks_there(store: Path) -> int:
-    maps = [path for path in (store / STAGING).glob("*.chunks") if path.stat().st_size == 7]
-    return sum(path.read_bytes().count(1) for path in maps)
-
-
 def test_killed_and_resumed_what_is_there_is_not_asked_for_again(
     tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry
 ) -> None:
     kill_and_resume(tmp_path / "store", source, lock, registry, 2 * verify.CHUNK + 1)
-
-
-@pytest.mark.lab
-def test_killed_and_resumed_at_fifty_points(tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry) -> None:
-    for index, after in enumerate(random.Random(2).sample(range(SIZE), 50)):
-        kill_and_resume(tmp_path / str(index), source, lock, registry, after)
-
-
-def kill_and_resume(store: Path, source: Path, lock: ModelsLock, registry: Registry, after: int) -> None:
-    """Killed (-9) when the registry has sent `after` bytes of the weights and the command has kept what is whole of them."""
-    kept, weights = after // verify.CHUNK, lock.models[0].weights.digest
-    registry.set(fault="stuck", after=after, least=SIZE)
-    registry.requests()
-    process = start(store, source, registry)
-    log = registry.control / "log"
-    wait_for(lambda: log.exists() and weights in log.read_text() and chunks_there(store) == kept)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert (wrong_blobs(store), chunks_there(store)) == ([], kept)
-    registry.set()
-    registry.requests()
-    bring(store, lock, registry.url)
-    assert findings(store, lock) == []
-    ranges = [one["headers"]["Range"].removeprefix("bytes=").split("-") for one in registry.requests()]
-    assert sum(int(end) - int(first) + 1 for first, end in ranges) == SIZE - kept * verify.CHUNK
 
 
 def test_what_was_noted_but_lost_is_noticed_and_forgotten(tmp_path: Path, lock: ModelsLock, registry: Registry) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,61 +16,40 @@ import requests
 from citadelle.models import verify
 from citadelle.models.lock import ModelsLock
 from tests.lab import model as lab
-from tests.lab import state
 from tests.lab.commands import LABEL
+from tests.models.ollama import docker, image, lab_store, wait
 
 pytestmark = pytest.mark.docker
 CLOSED = "--user=10001:10001 --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs=/home:uid=10001 --tmpfs=/tmp"
 SETTINGS = "HOME=/home OLLAMA_NOPRUNE=1 OLLAMA_NO_CLOUD=1 OLLAMA_HOST=0.0.0.0:11434 OLLAMA_MODELS=/models"
 
 
-def _docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _image() -> str:
-    images = _docker(
-        "image", "ls", "--filter", "reference=*/ollama", "--filter", "reference=ollama/ollama", "--quiet"
-    ).split()
-    if not images:
-        pytest.skip("no image of Ollama on this machine: run bin/lab first")
-    return images[0]
-
-
 @pytest.fixture(scope="module")
 def genuine_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source = state.STATE / "models"
-    if not source.is_dir():
-        pytest.skip(f"the lab's model is not laid: {source}: run bin/lab first")
     path = tmp_path_factory.mktemp("genuine") / "store"
-    shutil.copytree(source, path)
+    shutil.copytree(lab_store(), path)
     for parent in list(path.parents)[:3]:
         parent.chmod(0o755)  # pytest's own folders are closed to the engine's user
     return path
 
 
 @pytest.fixture(scope="module")
-def engine(genuine_store: Path) -> Iterator[str]:
+def box(genuine_store: Path) -> Iterator[str]:
+    """The container's id."""
     settings = [f"--env={setting}" for setting in SETTINGS.split()]
     where = [f"--volume={genuine_store}:/models:ro", "--publish=127.0.0.1::11434", f"--label={LABEL}"]
-    box = _docker("run", "--detach", "--rm", *CLOSED.split(), *settings, *where, _image())
+    box = docker("run", "--detach", "--rm", *CLOSED.split(), *settings, *where, image())
     try:
-        url = f"http://{_docker('port', box, '11434')}"
-        _wait(url)
-        yield url
+        yield box
     finally:
-        _docker("kill", box)
+        docker("kill", box)
 
 
-def _wait(url: str) -> None:
-    for _ in range(60):
-        try:
-            requests.get(url, timeout=2)
-        except requests.ConnectionError:
-            time.sleep(0.5)
-        else:
-            return
-    pytest.fail(f"Ollama does not answer at {url}")
+@pytest.fixture(scope="module")
+def engine(box: str) -> str:
+    url = f"http://{docker('port', box, '11434')}"
+    wait(url)
+    return url
 
 
 def _findings(store: Path) -> list[verify.Finding]:
@@ -100,8 +79,50 @@ def test_answers(engine: str) -> None:
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
+def test_embeds(engine: str) -> None:
+    vectors = _post(f"{engine}/api/embed", input=["The capital of France", "A recipe for soup"]).json()["embeddings"]
+    assert len({len(vector) for vector in vectors}) == 1
+    assert len(vectors[0]) > 100
+    assert vectors[0] != vectors[1]
+
+
 def test_cannot_change_the_store(engine: str, genuine_store: Path) -> None:
-    assert not _post(f"{engine}/api/create", **{"from": lab.NAME, "model": "evil", "system": "x"}).ok
-    assert not _post(f"{engine}/api/copy", source=lab.NAME, destination="evil").ok
-    assert not requests.delete(f"{engine}/api/delete", json={"model": lab.NAME}, timeout=30).ok
+    digest = "sha256:" + hashlib.sha256(b"evil").hexdigest()
+    elsewhere = "127.0.0.1:9/library/evil:1"
+    refused = {
+        "create": _post(f"{engine}/api/create", **{"from": lab.NAME, "model": "evil", "system": "x"}),
+        "create from a file": _post(f"{engine}/api/create", model="evil", files={"x.gguf": digest}),
+        "copy": _post(f"{engine}/api/copy", source=lab.NAME, destination="evil"),
+        "delete": requests.delete(f"{engine}/api/delete", json={"model": lab.NAME}, timeout=30),
+        "blob": requests.post(f"{engine}/api/blobs/{digest}", data=b"evil", timeout=30),
+        "pull": _post(f"{engine}/api/pull", model=elsewhere, insecure=True),
+        "push": _post(f"{engine}/api/push", model=elsewhere, insecure=True),
+    }
+    assert {name: answer.status_code for name, answer in refused.items() if answer.ok} == {}
     assert _findings(genuine_store) == []
+
+
+def test_runs_as_closed_as_on_a_host(box: str, engine: str) -> None:
+    """Read from outside: ordinary user, nothing of root's powers, one writable place, and that in memory."""
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{docker('inspect', '--format', '{{.State.Pid}}', box)}/status")
+        .read_text()
+        .splitlines()
+        if ":\t" in line
+    )
+    assert (status["Uid"].split()[0], int(status["CapEff"], 16), status["NoNewPrivs"]) == ("10001", 0, "1")
+    assert "Read-only" in _says(box, "touch /models/x; touch /usr/x")
+    assert _says(box, "ls -A /root /home").count("id_ed25519") == 0
+    assert "/home/.ollama/id_ed25519" in _says(box, "ls /home/.ollama/id_ed25519")
+    assert {
+        line.split()[1]
+        for line in _says(box, "cat /proc/mounts").splitlines()
+        if line.split()[3].startswith("rw") and line.split()[2] == "tmpfs"
+    } >= {"/home", "/tmp"}
+
+
+def _says(box: str, line: str) -> str:
+    return subprocess.run(
+        ["docker", "exec", box, "sh", "-c", f"{{ {line}; }} 2>&1 || true"], capture_output=True, text=True, check=True
+    ).stdout

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,82 +18,30 @@ from citadelle.models.http import Http, RegistryError
 from citadelle.models.lock import ModelsLock, locked_from_manifest
 from citadelle.models.origins import RegistryOrigin
 from citadelle.models.review import entry_from_registry
-from tests.models.fetching import NAME, SIZE, findings, lay_large, running, wrong_blobs
-from tests.models.test_fetch import QUICK, Silent, bring, manifest_in, same_files
+from tests.models.fetching import (
+    NAME,
+    QUICK,
+    SIZE,
+    Silent,
+    bring,
+    findings,
+    kill_and_resume,
+    manifest_in,
+    running,
+    same_files,
+    wrong_blobs,
+)
+from tests.models.genuine import push, serving
 
 pytestmark = pytest.mark.lab
-CONFIG = """version: 0.1
-log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %s}}
-http: {addr: "127.0.0.1:%d"}
-"""
-
-
-def program(folder: Path) -> str:
-    """docker-registry of this machine, or unpacked from Debian's package: nothing is installed. Skips where there is neither."""
-    if found := shutil.which("docker-registry"):
-        return found
-    if not shutil.which("apt-get"):
-        pytest.skip("no docker-registry here, and no apt-get to bring it")
-    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "docker-registry"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    packages = list(folder.glob("docker-registry_*.deb"))
-    if not packages:
-        pytest.skip(f"docker-registry cannot be downloaded: {done.stderr.strip()}")
-    subprocess.run(["dpkg-deb", "-x", packages[0], folder / "unpacked"], check=True)
-    return str(folder / "unpacked/usr/bin/docker-registry")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("good")
-    (folder / "lock.json").write_bytes(lay_large(folder).canonical())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lock(source: Path) -> ModelsLock:
-    return ModelsLock.read(source / "lock.json")
 
 
 @pytest.fixture(scope="module")
 def genuine(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address, with the large model in it."""
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (folder / "config.yml").write_text(CONFIG % (folder / "data", port))
-    with subprocess.Popen([program(folder), "serve", folder / "config.yml"], stderr=subprocess.DEVNULL) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait(url)
-            push(url, source / "source")
-            yield url
-        finally:
-            process.terminate()
-
-
-def wait(url: str) -> None:
-    for _ in range(200):
-        try:
-            requests.get(f"{url}/v2/", timeout=2).raise_for_status()
-        except requests.ConnectionError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"docker-registry does not answer: {url}")
-
-
-def push(url: str, store: Path, tag: str = NAME.partition(":")[2]) -> None:
-    """As `docker push`: every blob, then the manifest."""
-    base = f"{url}/v2/library/{NAME.partition(':')[0]}"
-    for blob in (store / "blobs").iterdir():
-        upload = requests.post(f"{base}/blobs/uploads/", timeout=10).headers["Location"]
-        digest = {"digest": blob.name.replace("-", ":")}
-        requests.put(upload, params=digest, data=blob.read_bytes(), timeout=30).raise_for_status()
-    kind = {"Content-Type": verify.MANIFEST_TYPE}
-    raw = manifest_in(store).read_bytes()
-    requests.put(f"{base}/manifests/{tag}", data=raw, headers=kind, timeout=10).raise_for_status()
+    with serving(tmp_path_factory.mktemp("registry")) as url:
+        push(url, source / "source", NAME)
+        yield url
 
 
 def test_plain(tmp_path: Path, source: Path, lock: ModelsLock, genuine: str) -> None:
@@ -114,6 +60,12 @@ def test_behind_a_front_that_redirects_blobs(tmp_path: Path, source: Path, lock:
     assert len([one for one in asked if "/blobs/" in one["path"]]) > 5
 
 
+def test_killed_and_resumed_at_fifty_points(tmp_path: Path, source: Path, lock: ModelsLock, genuine: str) -> None:
+    with running(source, tmp_path / "control", genuine) as front:
+        for index, after in enumerate(random.Random(2).sample(range(SIZE), 50)):
+            kill_and_resume(tmp_path / str(index), source, lock, front, after, on="cdn")
+
+
 def test_its_manifests_give_the_entry_and_are_found_by_digest(
     tmp_path: Path, source: Path, lock: ModelsLock, genuine: str
 ) -> None:
@@ -123,7 +75,7 @@ def test_its_manifests_give_the_entry_and_are_found_by_digest(
     theirs = shutil.copytree(source / "source", tmp_path / "theirs")
     raw = json.dumps(json.loads(manifest_in(theirs).read_bytes()), indent=1).encode()
     manifest_in(theirs).write_bytes(raw)
-    push(genuine, theirs, "another")
+    push(genuine, theirs, NAME, tag="another")
     moved = locked_from_manifest(raw, name=NAME, purpose="chat", licence="MIT", source="https://example.org/")
     pretty = ModelsLock(serial=1, models=[moved])  # its tag leads to the first layout there: only the digest finds it
     fetch(tmp_path / "store", pretty, pretty.models, origin, Job(Silent(), QUICK))
