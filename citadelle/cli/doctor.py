@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 
-from citadelle.cli import accelerator, gateway
+from citadelle.cli import accelerator, gateway, lock_checks
+from citadelle.cli.check import Check
 from citadelle.cli.hosts import Serving
-from citadelle.facts.models import RUN, UNIT
+from citadelle.facts.models import RUN, TIMER, UNIT, WATCH
 from citadelle.operations.stack import KEY
 from citadelle.release import read_env
 
 DEPLOY = "pyinfra inventory deploy.py"
 NOTHING = "nothing is deployed"
-
-
-@dataclass(frozen=True)
-class Check:
-    """`id` never changes its meaning; `next_step` is for a finding."""
-
-    id: str
-    host: str
-    ok: bool
-    found: str
-    next_step: str = ""
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON; a check that is right has no next step."""
-        return asdict(self) | ({"next_step": ""} if self.ok else {})
-
-    def line(self) -> str:
-        """For people."""
-        mark = "ok  " if self.ok else "FAIL"
-        return f"{mark} {self.id} {self.host}: {self.found}" + ("" if self.ok else f"\n     hint: {self.next_step}")
 
 
 def controller() -> Iterator[Check]:
@@ -56,6 +38,8 @@ class Program:
 
 UNSEEN = "engine and Docker listen on no address of the host"
 VERIFIED = "model files verified in this boot"
+WATCHED = "model files are watched, and a timer verifies them again"
+GATED = "the engine starts behind the verification"
 PROGRAMS = [
     Program(
         "H010",
@@ -74,6 +58,19 @@ PROGRAMS = [
         f"{RUN} status && echo '{VERIFIED}'",
         lambda text: text.endswith(VERIFIED),
         f"systemctl restart {UNIT}; journalctl -u {UNIT}",
+    ),
+    Program(
+        "H021",
+        f"systemctl is-active --quiet {WATCH} && systemctl is-active --quiet {TIMER} && echo '{WATCHED}'"
+        f" || systemctl is-active {WATCH} {TIMER}",
+        lambda text: text == WATCHED,
+        f"systemctl restart {UNIT}; journalctl -u {WATCH}",
+    ),
+    Program(
+        "H024",
+        "docker inspect --format '{{.HostConfig.Runtime}}' citadelle-engine-1 | sed 's|^verified$|" + GATED + "|'",
+        lambda text: text == GATED,
+        f"the role docker gives the runtime, the stack uses it: {DEPLOY}",
     ),
     Program(
         "H050",
@@ -121,6 +118,9 @@ def host(serving: Serving) -> Iterator[Check]:
     yield Check("H001", serving.pc, True, "reachable, root shell")
     for program in PROGRAMS:
         yield _program(serving, program)
+    now = datetime.now(UTC)
+    yield lock_checks.approved(serving, now)
+    yield lock_checks.in_force(serving, now)
     stack = _stack(serving)
     yield stack
     if stack.ok or stack.found != NOTHING:
