@@ -188,12 +188,33 @@ def _missing(options: str) -> list[str]:
     return sorted({"noexec", "nosuid", "nodev", "size"} - have)
 
 
+def gates(_name: str, service: Service, rule: Parameters) -> Iterator[str]:
+    """A service that mounts a folder of the policy has the runtime named there; any other has Docker's own."""
+    sources = {mount.get("source", "").rstrip("/") for mount in _binds(service)}
+    wanted = next((runtime for runtime, folders in rule.allowed.items() if sources & set(folders)), None)
+    if service.get("runtime") != wanted:
+        yield f"runtime is {service.get('runtime')!r}, not {wanted!r}"
+
+
 def _binds(service: Service) -> Iterator[dict[str, Any]]:
     yield from (mount for mount in service.get("volumes") or [] if mount.get("type") == "bind")
 
 
 STACK: dict[str | None, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {"egress": egress, "volumes": volumes}
-_SERVICE = (memory, core_files, devices, groups, keys, ports, networks, mounts, docker_socket, tmpfs, environment)
+_SERVICE = (
+    memory,
+    core_files,
+    devices,
+    groups,
+    keys,
+    ports,
+    networks,
+    mounts,
+    docker_socket,
+    tmpfs,
+    environment,
+    gates,
+)
 CHECKS: dict[str, Callable[..., Iterator[Any]]] = {function.__name__: function for function in _SERVICE} | {
     name: function for name, function in STACK.items() if name
 }

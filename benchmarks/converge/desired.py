@@ -24,9 +24,9 @@ from citadelle.operations.files import File
 from citadelle.operations.stack import MAKE_KEY, RELEASES
 from citadelle.settings import RoleSettings
 from roles.accelerator.settings import AcceleratorSettings
-from roles.docker.deploy import CONFIG, daemon_config
+from roles.docker.deploy import CONFIG, daemon_config, runtime
 from roles.docker.settings import DockerSettings
-from roles.model_files.deploy import verifier_files
+from roles.model_files.deploy import orders, programs
 from roles.model_files.settings import ModelFilesSettings
 from roles.service_user.deploy import UIDS
 from roles.service_user.settings import ServiceUserSettings
@@ -54,7 +54,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         "shell": SHELL,
         "daemon_config": _file(File(CONFIG, config), folder),
         "packages": PACKAGES[engine.docker_source],
-        "files": [_file(file, folder) for file in verifier_files(lock, wanted)],
+        "files": [_file(file, folder) for file in (*runtime(), *orders(lock, wanted), *programs())],
         "models": [
             {"path": f"{STORE}/{path}", "src": str(models.models_store / path)}
             for path in expected_files(lock.checked([model.name for model in wanted]))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 UNITS = "/etc/systemd/system"
@@ -52,7 +53,8 @@ def _mode(file: dict[str, str]) -> Facet:
 
 
 def _files(wanted: dict[str, Any]) -> list[Facet]:
-    config, verifier, unit = wanted["daemon_config"], wanted["files"][0], wanted["files"][-1]
+    config, placed = wanted["daemon_config"], {Path(file["path"]).name: file for file in wanted["files"]}
+    verifier, unit = placed["verify.py"], placed["citadelle-models.service"]
     script = wanted["stack_files"][-1]
     return [
         Facet("content of Docker's configuration", f"echo >> {config['path']}", _content(config)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,11 @@ from citadelle.models.verify import FLOOR, PROGRAM, Finding
 STATE = "/var/lib/citadelle"
 PLACED = f"{STATE}/models.placed"
 UNIT = "citadelle-models.service"
+WATCH = "citadelle-models-watch.service"
+TIMER = "citadelle-models-check.timer"
 RUN = f"python3 -I -B {PROGRAM}"
+# What systemd says of the three; the watch is started by the first, and not enabled by itself.
+RIGHT = {"ActiveState=active": 3, "NeedDaemonReload=no": 3, "UnitFileState=enabled": 2}
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,12 @@ class LockFloor(Fact[int]):
 @dataclass(frozen=True)
 class ServedState:
     """`holds`: a verification of this boot still holds and its store is bound; `lock` and `models` are what it judged.
-    `unit_runs`: its unit is active, starts at boot, and is the file on disk."""
+    `units_run`: its unit, the watch and the timer are active, start at boot, and are the files on disk."""
 
     holds: bool = False
     lock: str = ""
     models: list[str] = field(default_factory=list)
-    unit_runs: bool = False
+    units_run: bool = False
 
 
 class ModelsServed(Fact[ServedState]):
@@ -87,7 +92,7 @@ class ModelsServed(Fact[ServedState]):
     def command(self) -> str:
         return (
             f"{{ {RUN} status --json 2>/dev/null || true; }};"
-            f" systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload {UNIT} 2>/dev/null || true"
+            f" systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload {UNIT} {TIMER} {WATCH} 2>/dev/null || true"
         )
 
     def parse(self, output: list[str]) -> ServedState:
@@ -97,5 +102,5 @@ class ModelsServed(Fact[ServedState]):
             holds=report.get("ok", False),
             lock=report.get("lock", ""),
             models=report.get("models", []),
-            unit_runs={"ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no"} <= set(lines),
+            units_run=Counter(lines) >= Counter(RIGHT),
         )

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import calendar
 import concurrent.futures
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -24,7 +26,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 STORE, LOCK, SELECTION = "/var/lib/citadelle/models", "/etc/citadelle/models.lock.json", "/etc/citadelle/models.select"
-TARGET, VERDICT = "/run/citadelle/models", "/run/citadelle/models.json"
+TARGET = "/run/citadelle/models"
+VERDICT = "/run/citadelle/verdict/models.json"  # in a folder of its own: the gateway sees that folder
+METRICS = "/var/lib/node_exporter/textfile/citadelle_models.prom"
 FLOOR = "/var/lib/citadelle/models.serial"  # the highest serial of a lock that this host has served
 PROGRAM = "/usr/local/lib/citadelle/verify.py"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -114,6 +118,7 @@ TEXTS = {
     "unreadable": "model file cannot be read",
     "lock": "the lock is refused",
     "stale": "model files, lock or mount changed since the last verification",
+    "withdrawn": "no verified model files are bound for the engine",
 }
 
 
@@ -549,19 +554,63 @@ def _replace(path: str, text: str) -> None:
     os.replace(fresh, path)
 
 
-def _bind(options: argparse.Namespace) -> dict[str, Any]:
-    os.makedirs(options.target, mode=0o755, exist_ok=True)
-    served = False
+def doubt(verdict: str) -> None:
+    """Take the verdict back: until there is another one, the gateway answers nobody."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(verdict)
+
+
+@contextlib.contextmanager
+def _alone(options: argparse.Namespace) -> Iterator[None]:
+    """One at a time: a boot, a timer and a start of the engine may come together, and one of them may empty the path."""
+    os.makedirs(os.path.dirname(options.verdict), mode=0o755, exist_ok=True)
+    file = os.open(f"{options.target}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        root, report = _verify_paths(options)
-        if not report.findings:
-            served = _try_bind(root, options, report)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
     finally:
-        if not served:  # whatever went wrong, also an error in this very program
-            release(options.target)
+        os.close(file)
+
+
+def _bind(options: argparse.Namespace) -> dict[str, Any]:
+    """Verify, then bind; whatever goes wrong, the engine's path is empty."""
+    return _judged(options, _try_bind)
+
+
+def _recheck(options: argparse.Namespace) -> dict[str, Any]:
+    """Verify again what is bound, and withdraw it when it is wrong. What is not bound by now stays so: only `bind` binds."""
+    return _judged(options, _still_bound)
+
+
+Serve = Callable[[int, argparse.Namespace, "Report"], bool]
+
+
+def _judged(options: argparse.Namespace, serve: Serve) -> dict[str, Any]:
+    with _alone(options):
+        served = False
+        os.makedirs(options.target, mode=0o755, exist_ok=True)
+        try:
+            root, report = _verify_paths(options)
+            matching = _matching(options, report)
+            if not report.findings:
+                served = serve(root, options, report)
+        finally:
+            if not served:  # also after an error in this very program
+                doubt(options.verdict)
+                release(options.target)
+        return _record(options, root, report, matching)
+
+
+def _record(options: argparse.Namespace, root: int, report: Report, matching: dict[str, bool]) -> dict[str, Any]:
+    """Leave the verdict of this boot, and the same for node_exporter; returns the verdict."""
     verdict = {**report.as_dict(), "boot": _boot(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     verdict_there = {**verdict, "fingerprint": fingerprint(root) if root >= 0 else ""}
     _replace(options.verdict, json.dumps(verdict_there, sort_keys=True) + "\n")
+    try:
+        os.makedirs(os.path.dirname(options.metrics), mode=0o755, exist_ok=True)
+        _replace(options.metrics, metrics(report, matching, _terms(options)))
+    except OSError as error:  # what is served does not depend on who measures it
+        print(f"{os.uname().nodename}: metrics cannot be written: {error}", file=sys.stderr)
     return verdict
 
 
@@ -574,14 +623,70 @@ def _try_bind(root: int, options: argparse.Namespace, report: Report) -> bool:
     return not report.findings
 
 
+def _still_bound(root: int, options: argparse.Namespace, report: Report) -> bool:
+    if not bound(root, options.target):
+        report.findings.append(Finding("withdrawn", options.target, "systemctl restart citadelle-models"))
+    return not report.findings
+
+
 def _release(options: argparse.Namespace) -> dict[str, Any]:
-    release(options.target)
-    if os.path.exists(options.verdict):
-        os.unlink(options.verdict)
+    with _alone(options):
+        doubt(options.verdict)
+        release(options.target)
     return {"ok": True, "findings": []}
 
 
-def _status(options: argparse.Namespace) -> dict[str, Any]:
+# Metrics
+
+
+def _terms(options: argparse.Namespace) -> Terms | None:
+    try:
+        return read_terms(_read(options.lock))
+    except (OSError, Refused):
+        return None
+
+
+def _matching(options: argparse.Namespace, report: Report) -> dict[str, bool]:
+    """Model -> whether its own files are the locked ones. A finding that is no model's own (a foreign file, the lock) is everybody's."""
+    try:
+        models = select(read_lock(_read(options.lock)), _selected(options.select))
+    except (OSError, ValueError):
+        return dict.fromkeys(_names(options), False)
+    files = {model.name: set(expected_files((model,))) for model in models}
+    shared = [finding for finding in report.findings if not any(finding.path in paths for paths in files.values())]
+    wrong = {finding.path for finding in report.findings}
+    return {name: not shared and not wrong & paths for name, paths in files.items()}
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    try:
+        return _selected(options.select) or ["unknown"]
+    except (OSError, ValueError):
+        return ["unknown"]
+
+
+def metrics(report: Report, matching: dict[str, bool], terms: Terms | None) -> str:
+    """The verdict in Prometheus' text format; times in seconds since 1970."""
+    rows: list[tuple[str, str, dict[str, float]]] = [
+        ("llm_model_digest_match", "1 where every file of the model was the locked one at the last verification",
+         {'{model="' + name + '"}': int(right) for name, right in matching.items()}),
+        ("llm_models_served", "1 where the last verification left the models bound for the engine", {"": int(not report.findings)}),
+        ("llm_models_verified_timestamp_seconds", "When the last verification ended", {"": int(time.time())}),
+        ("llm_models_verification_seconds", "How long it took", {"": round(report.seconds, 3)}),
+        ("llm_models_verification_bytes", "How much was hashed", {"": report.bytes}),
+    ]  # fmt: skip
+    if terms:
+        rows.append(("llm_models_lock_serial", "Serial of the lock", {"": terms.serial}))
+    if terms and terms.expires is not None:
+        rows.append(("llm_models_lock_expires_timestamp_seconds", "When the lock ends", {"": terms.expires}))
+    return "".join(
+        f"# HELP {name} {text}.\n# TYPE {name} gauge\n"
+        + "".join(f"{name}{label} {value}\n" for label, value in values.items())
+        for name, text, values in rows
+    )
+
+
+def status(options: argparse.Namespace) -> dict[str, Any]:
     """The last verdict, `ok` only while it still holds: this boot, this lock, the same untouched store, still bound."""
     try:
         verdict: dict[str, Any] = json.loads(_read(options.verdict))
@@ -596,18 +701,32 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
     return verdict
 
 
+def _in_force(options: argparse.Namespace) -> dict[str, Any]:
+    """Serial and end of the lock, and the newest serial served here before; `ok` while the lock may be served."""
+    told: dict[str, Any] = {}
+    try:
+        terms, floor = read_terms(_read(options.lock)), read_floor(options.floor)
+        told = {**terms._asdict(), "floor": floor}
+        check_terms(terms, floor, time.time())
+    except (OSError, Refused) as error:
+        return {**told, "ok": False, "findings": [Finding("lock", options.lock, str(error))._asdict()]}
+    return {**told, "ok": True, "findings": []}
+
+
 def _check(options: argparse.Namespace) -> dict[str, Any]:
     return _verify_paths(options)[1].as_dict()
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """The paths to work on, and what to do (`run`)."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     actions: dict[str, Callable[[argparse.Namespace], dict[str, Any]]]
-    actions = {"check": _check, "bind": _bind, "release": _release, "status": _status}
+    actions = {"check": _check, "bind": _bind, "recheck": _recheck, "release": _release, "status": status}
+    actions["terms"] = _in_force
     parser.add_argument("action", choices=actions)
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
     defaults = {"store": STORE, "lock": LOCK, "select": SELECTION, "target": TARGET, "verdict": VERDICT}
-    defaults["floor"] = FLOOR
+    defaults |= {"floor": FLOOR, "metrics": METRICS}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", default=default, metavar="PATH", help="default: %(default)s")
     parser.add_argument("--owner", type=int, action="append", dest="owners", metavar="UID", help="default: 0")
@@ -618,7 +737,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one action; returns the exit status."""
-    options = _options(arguments)
+    options = options_of(arguments)
     report = options.run(options)
     if options.json:
         print(json.dumps(report, sort_keys=True))

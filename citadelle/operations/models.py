@@ -10,7 +10,18 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
-from citadelle.facts.models import PLACED, RUN, STATE, UNIT, LockFloor, ModelsServed, ModelStore, StoreState
+from citadelle.facts.models import (
+    PLACED,
+    RUN,
+    STATE,
+    TIMER,
+    UNIT,
+    WATCH,
+    LockFloor,
+    ModelsServed,
+    ModelStore,
+    StoreState,
+)
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.models.verify import FLOOR, STORE, Expected, Finding, expected_files
 from citadelle.operations.refusal import refusal
@@ -60,6 +71,8 @@ def store(source: str, lock: ModelsLock, wanted: list[LockedModel]) -> Commands:
         )
         yield refusal(what, f"df -h {STATE}; free the difference, then run again")
     elif missing or leftover:
+        # What is served goes on; `served` starts both again. A first run has neither.
+        yield StringCommand("systemctl stop", WATCH, TIMER, "2>/dev/null || true")
         yield from _remove(leftover)
         yield from _bring(Path(source), {path: files[path] for path in missing})
     else:
@@ -149,10 +162,10 @@ def served(lock: ModelsLock, wanted: list[LockedModel]) -> Commands:
     """
     state = host.get_fact(ModelsServed)
     names = {model.name for model in wanted}
-    if state.holds and state.lock == lock.digest and set(state.models) == names and state.unit_runs:
+    if state.holds and state.lock == lock.digest and set(state.models) == names and state.units_run:
         host.noop("the verified store is bound for the engine")
         return
-    yield StringCommand("systemctl daemon-reload && systemctl enable --quiet", UNIT)
+    yield StringCommand("systemctl daemon-reload && systemctl enable --quiet", UNIT, TIMER)
     # On failure the verifier's own lines tell why; systemd's would only name the unit.
     hint = f"echo 'hint: journalctl --no-pager -u {UNIT}' >&2"
     yield StringCommand("systemctl restart", UNIT, "|| {", RUN, "status;", hint, "; false; }")

@@ -1,6 +1,7 @@
 """Docker Engine, hardened, with the image store that keeps digests."""
 
 import json
+from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api.deploy import deploy
@@ -10,6 +11,8 @@ from citadelle.operations import files
 from roles.docker.settings import DockerSettings
 
 CONFIG = "/etc/docker/daemon.json"
+FILES = Path(__file__).parent / "files"
+RUNTIME = "/usr/local/lib/citadelle/verified-runtime"
 
 
 def daemon_config(settings: DockerSettings) -> dict[str, object]:
@@ -23,9 +26,17 @@ def daemon_config(settings: DockerSettings) -> dict[str, object]:
         "live-restore": settings.docker_live_restore,
         "log-driver": settings.docker_log_driver,
         "no-new-privileges": True,
+        "runtimes": {
+            "verified": {"path": RUNTIME}
+        },  # of containers that read model files; without the verifier it refuses
         "userland-proxy": False,
         "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 65536, "Hard": 65536}},
     }
+
+
+def runtime() -> list[files.File]:
+    """The runtime that the configuration names."""
+    return files.role_files(FILES, {RUNTIME: "755"})
 
 
 @deploy("Docker Engine")
@@ -34,8 +45,8 @@ def docker() -> None:
     settings = DockerSettings.from_host(host)
     content = json.dumps(daemon_config(settings), indent=2).encode() + b"\n"
     files.present(
-        name="Write the hardened configuration of the Docker daemon",
-        files=[files.File(CONFIG, content, check=engine.VALIDATE)],
+        name="Write the hardened configuration of the Docker daemon, and the runtime that verifies",
+        files=[*runtime(), files.File(CONFIG, content, check=engine.VALIDATE)],
         after="! systemctl is-active --quiet docker || systemctl restart docker",
     )
     engine.installed(name="Install Docker Engine and Compose", source=settings.docker_source)

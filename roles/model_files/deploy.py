@@ -5,7 +5,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle.models import verify
+from citadelle.models import verify, watch
 from citadelle.models.approval import approved_lock
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.models.source import checked_models
@@ -17,15 +17,17 @@ FILES = Path(__file__).parent / "files"
 WAIVERS = ROOT / "policies/waivers.yaml"
 
 
-def verifier_files(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.File]:
-    """What a host needs to judge its own store: the verifier, its unit, the whole lock, the names wanted there."""
+def programs() -> list[files.File]:
+    """What judges the store on its host: the verifier, the watch, their units."""
+    placed = {verify.PROGRAM: verify.__file__, watch.PROGRAM: watch.__file__}
+    found = [files.File(path, Path(source).read_bytes(), mode="755") for path, source in placed.items()]
+    return [*found, *files.role_files(FILES)]
+
+
+def orders(lock: ModelsLock, wanted: list[LockedModel]) -> list[files.File]:
+    """By what it judges: the whole lock, and the names wanted there."""
     names = "".join(f"{model.name}\n" for model in wanted)
-    return [
-        files.File(verify.PROGRAM, Path(verify.__file__).read_bytes(), mode="755"),
-        files.File(verify.LOCK, lock.canonical()),
-        files.File(verify.SELECTION, names.encode()),
-        *files.role_files(FILES),
-    ]
+    return [files.File(verify.LOCK, lock.canonical()), files.File(verify.SELECTION, names.encode())]
 
 
 @deploy("Model files")
@@ -37,8 +39,10 @@ def model_files() -> None:
     wanted = checked_models(host.name, store, lock, settings.models)
     models.newest(name="Go on only with a lock that is not older than the last one", lock=lock)
     files.present(
-        name="Place the model verifier, its unit and the lock",
-        files=verifier_files(lock, wanted),
+        name="Place the model verifier, the watch and their units",
+        files=programs(),
+        after=f"systemctl daemon-reload && systemctl try-restart {models.WATCH}",
     )
+    files.present(name="Place the lock", files=orders(lock, wanted))
     models.store(name="Bring the locked model files onto the host", source=str(store), lock=lock, wanted=wanted)
     models.served(name="Verify the model files and bind them for the engine", lock=lock, wanted=wanted)

@@ -95,6 +95,7 @@ def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, har
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
+        "VERDICT_DIR": str(Path(verify.VERDICT).parent),
         "KEYS_DIR": operations.KEYS_FOLDER,
         "AUDIT_DIR": audit_receiver.FOLDER,
         "CHAT_MODEL": model.short_name,
@@ -168,7 +169,8 @@ def stack() -> None:
     files.present(
         name="Place the stack's programs and unit",
         files=host_files(),
-        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket && systemctl try-restart {AUDIT}.service",
+        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack"
+        f" && systemctl try-restart {AUDIT}.service",
     )
     operations.operator_key(name="Make the operator's key on the host")
     operations.release(name="Place the release of the stack", content=content)

@@ -47,9 +47,18 @@ class Project:
             "MODELS_DIR": str(self.models),
             "KEYS_DIR": str(self.folder / "keys"),
             "AUDIT_DIR": str(self.folder / "audit/socket"),
+            "VERDICT_DIR": str(self.folder / "verdict"),
         }
+        self.judge(True)
         self.variables = values
         (self.folder / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+
+    def judge(self, ok: bool) -> None:
+        """The host's verdict on the model files."""
+        (self.folder / "verdict").mkdir(exist_ok=True)
+        fresh = self.folder / "verdict/fresh"
+        fresh.write_text(json.dumps({"ok": ok}))
+        fresh.rename(self.folder / "verdict/models.json")
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`docker compose` on this project."""

@@ -21,6 +21,7 @@ EXCLUDED = {
         "gateway",
         "'/run/citadelle/audit'",
     ): "the socket of the audit's receiver: the gateway can only add to it",
+    ("CL-0013", "gateway", "'/run/citadelle/verdict'"): "the host's verdict on the model files, read-only",
     ("CL-0013", "gateway", "'/etc/citadelle/gateway'"): "keyed hashes and their pepper, read-only: holds no key",
 }
 

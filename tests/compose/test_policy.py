@@ -140,6 +140,11 @@ FAILING: dict[str, list[Callable[[Model], None]]] = {
         mounting(source="/usr/lib/wsl"), adding("volumes", {"type": "bind", "source": "/usr/lib/x", "read_only": True}, "engine"),
         mounting(source="/srv/x", bind={"propagation": "rshared"}), mounting(source="/srv/x", bind={"create_host_path": True}),
     ],
+    "runtime": [
+        setting("runtime", None, "engine"), setting("runtime", "runc", "engine"),
+        setting("runtime", "verified"), setting("runtime", "runc"),
+        mounting(source="/run/citadelle/models"), mounting(source="/run/citadelle/models/"),
+    ],
     "docker-socket": [mounting(source=f"/{name}") for name in ("var/run/docker.sock", "run", "run/containerd/containerd.sock")],
     "volumes": [
         of_stack("volumes", "data", {}), of_stack("volumes", "data", None),

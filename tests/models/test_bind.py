@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from citadelle.models import verify
+from citadelle.models import verify, watch
 from tests.models.conftest import Store
 
 pytestmark = pytest.mark.usefixtures("as_root")
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("as_root")
 PRELUDE = """
 set -u
 verify() { "$PYTHON" -I -B "$PROGRAM" "$@" --store "$D/store" --lock "$D/lock.json" --select "$D/select" --target "$D/run/models" \
-  --verdict "$D/run/models.json" --floor "$D/serial"; }
+  --verdict "$D/run/models.json" --floor "$D/serial" --metrics "$D/metrics/models.prom"; }
 blob="$D/store/blobs/$BLOB"
 flip() { printf X | dd of="$blob" bs=1 seek=100 conv=notrunc status=none; }
 ls_target() { ls "$D/run/models" 2>/dev/null | tr '\\n' ' '; echo; }
@@ -183,6 +185,109 @@ def test_an_expired_lock_is_not_served(store: Store) -> None:
     assert scenario(_with(store, expires="2999-01-01T00:00:00Z"), "verify bind; echo $?") == ["0"]
 
 
+def test_a_flipped_byte_is_found_again_and_withdrawn(store: Store) -> None:
+    """What runs already has its own hold on the mount; a next start finds an empty path, also after the byte was put back."""
+    lines = scenario(
+        store,
+        """
+        verify bind; verify recheck; echo $?; ls_target
+        cp "$blob" "$D/kept"; flip; verify recheck 2>/dev/null; echo $?; ls_target
+        cat "$D/kept" >"$blob"; verify recheck 2>&1 | sed 's/.*engine: .*run.models //'; ls_target
+        verify bind; echo $?; ls_target
+        """,
+    )
+    assert lines == [
+        "0",
+        "blobs manifests ",
+        "1",
+        "",
+        "(systemctl restart citadelle-models)",
+        "",
+        "0",
+        "blobs manifests ",
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'rm "$D/lock.json"',
+        'echo x >"$D/store/blobs/sha256-evil"',
+        'chmod o+w "$blob"',
+        "umount $D/run/models",
+        'mkdir -p "$D/evil/blobs"; mount --bind "$D/evil" "$D/run/models"',
+    ],
+)
+def test_whatever_is_wrong_by_now_is_withdrawn(store: Store, change: str) -> None:
+    lines = scenario(
+        store,
+        f"verify bind; {change}; verify recheck 2>/dev/null; echo $?; ls_target; verify status 2>/dev/null; echo $?",
+    )
+    assert lines == ["1", "", "1"]
+
+
+def test_nothing_is_bound_by_a_recheck(store: Store) -> None:
+    assert scenario(
+        store, "verify recheck 2>/dev/null; echo $?; ls_target; ls $D/serial 2>/dev/null; verify bind; echo $?"
+    ) == ["1", "", "0"]
+
+
+def test_an_error_inside_takes_the_verdict_back(store: Store) -> None:
+    lines = scenario(
+        store,
+        """
+        verify bind; sed 's/^def check_file(.*/&\\n    raise RuntimeError(path)/' "$PROGRAM" >"$D/broken.py"; PROGRAM="$D/broken.py"
+        verify recheck 2>&1 | grep -c '^RuntimeError'; ls_target; ls "$D/run"
+        """,
+    )
+    assert lines == ["1", "", "models", "models.lock"]
+
+
+def gauges(lines: list[str]) -> dict[str, str]:
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))  # type: ignore[misc]
+
+
+def test_metrics_name_the_model_that_differs(store: Store) -> None:
+    chat, embed = (store.lock["models"][index]["name"] for index in (1, 0))
+    right = gauges(scenario(store, 'verify bind; cat "$D/metrics/models.prom"'))
+    assert {name: right[f'llm_model_digest_match{{model="{name}"}}'] for name in (chat, embed)} == {
+        chat: "1",
+        embed: "1",
+    }
+    assert (right["llm_models_served"], right["llm_models_lock_serial"]) == ("1", "1")
+    assert int(right["llm_models_verification_bytes"]) > 100_000
+    wrong = gauges(scenario(store, 'verify bind; flip; verify recheck 2>/dev/null; cat "$D/metrics/models.prom"'))
+    assert {name: wrong[f'llm_model_digest_match{{model="{name}"}}'] for name in (chat, embed)} == {
+        chat: "0",
+        embed: "1",
+    }
+    assert wrong["llm_models_served"] == "0"
+
+
+def test_a_fault_of_the_whole_store_is_every_models(store: Store) -> None:
+    _with(store, expires="2999-01-01T00:00:00Z")
+    found = gauges(
+        scenario(store, 'verify bind; >"$D/store/more"; verify recheck 2>/dev/null; cat "$D/metrics/models.prom"')
+    )
+    assert [value for name, value in found.items() if name.startswith("llm_model_digest_match")] == ["0", "0"]
+    assert found["llm_models_lock_expires_timestamp_seconds"] == "32472144000"
+    found = gauges(
+        scenario(
+            store,
+            'echo x >"$D/lock.json"; verify recheck 2>/dev/null; cat "$D/metrics/models.prom"',
+            select="some/model/x:y\n",
+        )
+    )
+    assert found['llm_model_digest_match{model="some/model/x:y"}'] == "0"
+    assert "llm_models_lock_serial" not in found
+
+
+def test_metrics_that_cannot_be_written_are_told_and_no_reason_to_stop(store: Store) -> None:
+    lines = scenario(store, 'touch "$D/metrics"; verify bind; echo $?; ls_target')
+    assert lines[:2] == ["0", "blobs manifests "]
+    assert ": metrics cannot be written: " in lines[2]
+
+
 def test_report(store: Store) -> None:
     report = json.loads(scenario(store, "verify check --json")[0])
     assert report["ok"]
@@ -191,8 +296,7 @@ def test_report(store: Store) -> None:
     assert {"seconds", "cpu_seconds", "rate", "lock"} <= set(report)
 
 
-def test_runs_on_the_oldest_supported_python() -> None:
+@pytest.mark.parametrize("module", [verify, watch])
+def test_runs_on_the_oldest_supported_python(module: ModuleType) -> None:
     """Syntax of 3.9: hosts run it with what their distribution brings."""
-    import ast
-
-    ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 9))
+    ast.parse(Path(str(module.__file__)).read_text(), feature_version=(3, 9))

@@ -156,9 +156,11 @@ class Gateway:
         return exchange.key
 
     async def _healthz(self, exchange: Exchange) -> None:
-        """Ready: a key is in force, requests can be recorded, and the engine answers and has the model."""
+        """Ready: a key is in force, the model files are right, requests can be recorded, and the engine answers and has the model."""
         ready = len(self._keys) > 0 and await self._inference.ready()
         state = b'{"status":"ready"}' if ready else b'{"status":"not_ready"}'
+        if not self._inference.verdict.good():
+            state = b'{"status":"not_ready","reason":"models_unverified"}'
         await wire.answer(exchange.send, 200 if ready else 503, state)
 
     def _served(self, key: Key) -> list[str]:

@@ -20,6 +20,7 @@ from gateway.relay import Relay
 from gateway.settings import Rules, Settings
 from gateway.strict import parse
 from gateway.upstream import FAILURES, Connection
+from gateway.verdict import Verdict
 
 _STREAM_HEADERS = [(b"x-accel-buffering", b"no")]
 CUT = "answer_cut"  # for log and audit: the output filter has ended this answer
@@ -35,6 +36,7 @@ class Inference:
         self._trail, self._settings, self._limiter = trail, settings, limiter
         self.engine = Engine(settings.engine_url, settings.chat_model, rules.policy.limits)
         self._passages = Passages(settings.rag_socket, rules.policy.rag.seconds)
+        self.verdict = Verdict(settings.verdict_file)
         self.adopt(rules)
 
     def adopt(self, rules: Rules) -> None:
@@ -49,8 +51,8 @@ class Inference:
         self._passages.close()
 
     async def ready(self) -> bool:
-        """Whether the engine would answer, and the audit would take a record."""
-        return await self.engine.ready() and (self._trail is None or await self._trail.ready())
+        """Whether the model files are right, the engine would answer, and the audit would take a record."""
+        return self.verdict.good() and await self.engine.ready() and (self._trail is None or await self._trail.ready())
 
     async def chat(self, exchange: Exchange, key: Key) -> None:
         """Answer a chat. Raise Refusal or Gone; the budgets are right in any case."""
@@ -74,6 +76,7 @@ class Inference:
         await self._admitted(exchange, key, self._settings.embed_model, answer)
 
     async def _admitted(self, exchange: Exchange, key: Key, model: str | None, answer: Answer) -> None:
+        self.verdict.check()
         ticket = self._limiter.enter(key)
         refused = 0
         try:

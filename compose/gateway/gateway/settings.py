@@ -35,6 +35,7 @@ class Settings(Strict):
     embed_model: Name | None = None
     rag_socket: Path | None = None
     audit_socket: Path | None = None
+    verdict_file: Path | None = None
     policy_file: Path = Path("/etc/gateway/gateway.yaml")
     keys_file: Path = Path("/etc/gateway/keys/keys.json")
     host: str = "0.0.0.0"  # noqa: S104  inside the container; the published address is decided by Compose

@@ -135,7 +135,23 @@ def test_boot_brings_the_current_release_up_after_verification(stack_host: Stack
     done = stack_host.run("boot")
     assert done.returncode == 1
     assert "srv1: model files are not verified in this boot" in done.stderr
-    assert stack_host.starts == ["up one", "up one"]
+    assert stack_host.starts == ["up one", "up one", "up one without engine"]
+
+
+def test_the_engine_alone_is_withheld(stack_host: StackHost) -> None:
+    assert stack_host.run("withhold").returncode == 0
+    assert stack_host.starts == []
+    stack_host.tell("engine", "0123456789ab\n")
+    assert stack_host.run("withhold").returncode == 0
+    assert stack_host.starts == ["stop --time 1 0123456789ab"]
+
+
+def test_withholding_waits_for_no_start(stack_host: StackHost) -> None:
+    stack_host.tell("engine", "0123456789ab\n")
+    with (stack_host.path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert stack_host.run("withhold").returncode == 0
+    assert stack_host.starts == ["stop --time 1 0123456789ab"]
 
 
 def test_a_changed_file_is_seen_and_the_replaced_release_starts_anew(stack_host: StackHost) -> None:
