@@ -259,15 +259,9 @@ look_listeners() {
 }
 
 look_firewall() {
-    if said=$(nft -s list table inet citadelle 2>/dev/null); then
-        # What was loaded is remembered by its own listing: nft writes rules in other words than their file.
-        if [ "$(printf '%s\n' "$said" | sha256sum | cut -c 1-64)" = "$(cat /run/citadelle/firewall 2>/dev/null)" ]; then kept=closed; else kept=changed; fi
-        say firewall containers $kept
-        say firewall input "$(printf '%s\n' "$said" | sed -n 's/.*hook input .*policy \([a-z]*\);.*/\1/p')"
-    else
-        say firewall containers open
-        say firewall input accept
-    fi
+    say firewall containers "$(/usr/local/lib/citadelle/firewall state || echo open)"
+    policy=$(nft list table inet citadelle | sed -n 's/.*hook input .*policy \([a-z]*\);.*/\1/p')
+    say firewall input "${policy:-accept}"
     if iptables -S DOCKER-USER >/dev/null 2>&1 && iptables -S FORWARD 2>/dev/null | grep -q 'DOCKER-USER'; then say firewall docker yes; else say firewall docker no; fi
 }
 

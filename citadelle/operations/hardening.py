@@ -125,9 +125,11 @@ def controls(  # noqa: PLR0917  each by name
     + seen: whether the host could be looked at when that was decided; a WSL distribution that this run makes could not.
     + placed, after: files that settings need, and the command when one has changed, as of `files.present`.
     """
-    if placed:
-        yield from present._inner(files=placed, after=after)
-    planned = _decided_anew(table, waivers, seen) if changes or not seen else []
+    fresh = False
+    for command in present._inner(files=placed, after=after) if placed else ():
+        fresh = True
+        yield command
+    planned = _decided_anew(table, waivers, seen) if changes or fresh or not seen else []
     if planned:
         words = [
             str(host.name),

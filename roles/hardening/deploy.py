@@ -72,5 +72,5 @@ def hardening() -> None:
         changes=planned,
         seen=bool(state.raw) or not settings.hardening_apply,
         placed=firewall_files("accept" if "wsl" in host.groups else "drop") if settings.hardening_apply else [],
-        after="systemctl daemon-reload && systemctl try-restart citadelle-firewall",
+        after="systemctl daemon-reload",
     )
