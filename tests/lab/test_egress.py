@@ -36,7 +36,8 @@ def attempt(read: Read) -> Try:
 
     def run(pc: Pc, code: str, *, default_network: bool = False) -> str:
         image = read(pc, "docker inspect --format '{{.Image}}' citadelle-gateway-1").strip()
-        fresh = f"docker run --rm --pull never --network bridge --entrypoint python3 {image}"
+        # A lab PC may not open as many files as the daemon grants by default.
+        fresh = f"docker run --rm --pull never --network bridge --ulimit nofile=1024 --entrypoint python3 {image}"
         command = fresh if default_network else "docker exec citadelle-gateway-1 python3"
         said = read(pc, f'{command} -c "{code}" 2>&1 || true').strip()
         return said.splitlines()[-1] if said else "nothing was refused"
