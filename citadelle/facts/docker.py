@@ -68,13 +68,24 @@ class ImagesPresent(Fact[set[str]]):
         return set(output)
 
 
-class CdiDevices(Fact[set[str]]):
-    """Devices that a CDI specification of this host describes, as `nvidia.com/gpu=all`."""
+@dataclass(frozen=True)
+class Cdi:
+    """`devices` that CDI specifications of a host describe, as `nvidia.com/gpu=all`; `drivers`: versions of NVIDIA's driver there."""
 
-    default = set
+    devices: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+
+
+class CdiDevices(Fact[Cdi]):
+    """What CDI describes here. Its files name libraries with their version: after a new driver they lead nowhere."""
+
+    default = Cdi
 
     def command(self) -> str:
-        return "nvidia-ctk cdi list 2>/dev/null; true"
+        names = "grep -ho 'libcuda\\.so\\.[0-9]*\\.[0-9.]*' /etc/cdi/*.yaml /var/run/cdi/*.yaml 2>/dev/null | sort -u"
+        return f"nvidia-ctk cdi list 2>/dev/null; {names}; true"
 
-    def parse(self, output: list[str]) -> set[str]:
-        return {line.strip() for line in output if "=" in line}
+    def parse(self, output: list[str]) -> Cdi:
+        words = [line.strip() for line in output]
+        drivers = (word.removeprefix("libcuda.so.") for word in words if word.startswith("libcuda.so."))
+        return Cdi(tuple(word for word in words if "=" in word), tuple(drivers))

@@ -15,7 +15,7 @@ from citadelle.accelerator.budget import Sizing
 from citadelle.accelerator.decision import Choice
 from citadelle.accelerator.hardware import Hardware
 from citadelle.facts.accelerator import AcceleratorHardware
-from citadelle.facts.docker import CdiDevices, PackagesInstalled
+from citadelle.facts.docker import Cdi, CdiDevices, PackagesInstalled
 from citadelle.operations.docker import APT, QUIET
 from citadelle.operations.refusal import attempt, refusal
 
@@ -87,7 +87,7 @@ def container_toolkit(choice: Choice, pin: Toolkit) -> Commands:
         host.noop("no NVIDIA card is used here")
         return
     installed = host.get_fact(PackagesInstalled, packages=[pin.package]).get(pin.package)
-    if installed == pin.version and CARDS in host.get_fact(CdiDevices):
+    if installed == pin.version and _described(host.get_fact(CdiDevices), hardware()):
         host.noop(f"NVIDIA's cards are described to Docker by {pin.package} {pin.version}")
         return
     if installed != pin.version:
@@ -98,6 +98,11 @@ def container_toolkit(choice: Choice, pin: Toolkit) -> Commands:
         f"NVIDIA cards cannot be described: {SPECIFICATION}",
         "nvidia-smi; does the driver answer?",
     )
+
+
+def _described(found: Cdi, here: Hardware) -> bool:
+    """Whether the cards are described, and for the driver that runs now; under WSL 2 the driver is Windows' own, without a version here."""
+    return CARDS in found.devices and (here.wsl or here.nvidia in found.drivers)
 
 
 def _install(pin: Toolkit) -> Commands:

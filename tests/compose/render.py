@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
 from dotenv import dotenv_values
 
@@ -40,6 +41,10 @@ COMBINATIONS = [
         for variant in {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values())}.values()
         for engine in variant.images
     ),
+]
+# The combinations without an accelerator are rendered by the genuine program in the fast tier too, the others with Docker's own tests.
+GENUINE = [
+    pytest.param(one, marks=[pytest.mark.docker] if one.accelerator else [], id=str(one)) for one in COMBINATIONS
 ]
 
 

@@ -40,7 +40,7 @@ def taken_away(base: Model, with_overlay: Model) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("how", ["own", "genuine"])
+@pytest.mark.parametrize("how", ["own", pytest.param("genuine", marks=pytest.mark.docker)])
 @pytest.mark.parametrize("combination", WITH, ids=str)
 def test_an_accelerator_only_adds(combination: render.Combination, how: str) -> None:
     if how == "genuine" and not render.has_plugin():

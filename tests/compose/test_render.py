@@ -16,7 +16,9 @@ needs_plugin = pytest.mark.skipif(not render.has_plugin(), reason="no `docker co
 LOCK = render.COMPOSE / "images.lock.env"
 
 
+AMD = render.Combination("ollama", "amd")
 each = pytest.mark.parametrize("combination", render.COMBINATIONS, ids=str)
+genuine = pytest.mark.parametrize("combination", render.GENUINE)
 
 
 def test_each_accelerator_has_its_file_and_each_file_its_accelerator() -> None:
@@ -40,14 +42,14 @@ def test_variables_are_required_and_have_no_fallback(combination: render.Combina
 
 
 @needs_plugin
-@each
+@genuine
 def test_docker_compose_renders_it_without_a_warning(combination: render.Combination) -> None:
     done = render.genuine(combination, "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_plugin
-@pytest.mark.parametrize("combination", [*render.COMBINATIONS[:2], render.Combination("ollama", "amd")], ids=str)
+@pytest.mark.parametrize("combination", [*render.GENUINE[:2], pytest.param(AMD, marks=pytest.mark.docker)], ids=str)
 def test_a_missing_variable_stops_it(combination: render.Combination, tmp_path: Path) -> None:
     lines = render.STACK_ENV.read_text("utf-8").splitlines()
     last = render.files(*combination)[-1:] if combination.accelerator else render.files(*combination)
@@ -61,7 +63,7 @@ def test_a_missing_variable_stops_it(combination: render.Combination, tmp_path: 
 
 
 @needs_plugin
-@each
+@genuine
 def test_own_reading_agrees_with_docker_compose(combination: render.Combination) -> None:
     own, genuine = render.own_model(*combination), render.genuine_model(*combination)
     for name, service in genuine["services"].items():

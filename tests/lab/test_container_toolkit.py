@@ -51,7 +51,7 @@ def commands(fingerprint: str) -> list[str]:
     fake = FakeState()
     host = CaseHost(fake, "@linux/toolkit", {}, {})
     hardware = Hardware(seen=True, kernel="Linux", memory=1 << 34, devices=(CARD,), nvidia="570.133.07")
-    host.given = {"AcceleratorHardware": hardware, "PackagesInstalled": {}, "CdiDevices": set()}
+    host.given = {"AcceleratorHardware": hardware, "PackagesInstalled": {}, "CdiDevices": {}}
     pin = Toolkit(PACKAGE, VERSION, "https://nvidia.test:8443", fingerprint)
     with ctx_state.use(fake), ctx_host.use(host):
         yielded = list(
