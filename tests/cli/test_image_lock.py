@@ -213,18 +213,23 @@ FROM = re.compile(r"(?m)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGN
 IMAGE = re.compile(r"(?m)^\s*(?:- )?image:\s*(\S+)")
 
 
+# Made here, of Debian's packages: tests/lab/debian.py.
+OWN = re.compile(r"citadelle-lab/\S+")
+
+
 def loose(path: str, text: str) -> list[str]:
     """References of a Compose file or a Dockerfile that a registry could answer in more than one way."""
     stages = {found[1] for found in FROM.findall(text)} if "Dockerfile" in path else set()
     named = [found[0] for found in FROM.findall(text)] if "Dockerfile" in path else IMAGE.findall(text)
     copied = re.findall(r"--from=(\S+)", text) if "Dockerfile" in path else []
-    free = [name for name in (*named, *copied) if name not in stages and name != "scratch"]
+    free = [name for name in (*named, *copied) if name not in stages and name != "scratch" and not OWN.fullmatch(name)]
     return [name for name in free if not re.fullmatch(r"\$\{\w+(:\?)?\}|.+@sha256:[0-9a-f]{64}", name)]
 
 
 def product_files() -> list[Path]:
-    names = [*(ROOT / "compose").rglob("*.yaml"), *(ROOT / "compose").rglob("Dockerfile*")]
-    return [path for path in names if path.is_file()]
+    folders = [ROOT / name for name in ("compose", "tests", "roles", "benchmarks")]
+    names = [path for folder in folders for path in folder.rglob("Dockerfile*")]
+    return sorted([*(ROOT / "compose").rglob("*.yaml"), *names])
 
 
 @pytest.mark.parametrize("path", product_files(), ids=lambda path: str(path.relative_to(ROOT)))
