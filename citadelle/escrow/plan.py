@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from citadelle.escrow.store import Escrow, Kept
+from citadelle.escrow.store import PROTECTOR, Escrow, Kept
 from citadelle.hardening.bitlocker import Finding, Protector, Volume, judge
 from citadelle.hardening.state import State
 
@@ -43,7 +43,8 @@ class Work:
     """One volume. `clear`: nothing of it is encrypted; `kept`: ids that need no sealing; `old`: ids that another key shall replace.
 
     `add`: make a recovery key where there is none but `old` ones; `seal`: bring keys into escrow; `mend`: ids without two right copies;
-    `alter`: protectors or encryption; `backup`: Windows shall keep a key elsewhere as well.
+    `gone`: ids in escrow that open it no more, to be marked so; `alter`: protectors or encryption; `backup`: Windows shall keep a key
+    elsewhere as well.
     """
 
     mount: str
@@ -52,6 +53,7 @@ class Work:
     kept: tuple[str, ...] = ()
     old: tuple[str, ...] = ()
     mend: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     seal: bool = False
     add: bool = False
     alter: bool = False
@@ -60,7 +62,7 @@ class Work:
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done."""
-        return self.seal or self.alter or self.backup or bool(self.old or self.mend)
+        return self.seal or self.alter or self.backup or bool(self.old or self.mend or self.gone)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ def plan(host: str, state: State, choice: Choice, escrow: Escrow) -> Plan:
     volumes = _chosen(state, choice)
     system = next((judge(volume).verdict for volume in volumes if volume.is_system), "absent")
     for volume in volumes:
+        if strange := [identity for identity in volume.recovery if not PROTECTOR.fullmatch(identity)]:
+            draft.problems.append(
+                (f"{volume.mount_point} has a protector without a right id: {strange[0]!r:.60}", "find out why")
+            )
+            continue
         found = judge(volume)
         if found.verdict in STUCK:
             draft.problems.append(
@@ -133,12 +140,21 @@ def _work(host: str, volume: Volume, found: Finding, choice: Choice, escrow: Esc
         kept=right,
         old=() if stuck else old,
         mend=tuple(identity for identity in right if not held[identity].is_whole),
+        gone=() if stuck else _gone(host, volume, escrow),
         add=add,
         seal=not locked and (add or set(right) != set(volume.recovery)),
         alter=not stuck and (found.verdict in ALTERED or wrong_start),
         backup=not stuck
         and bool(choice.backups)
         and (add or any(set(choice.backups) - _backups(one) for one in held.values())),
+    )
+
+
+def _gone(host: str, volume: Volume, escrow: Escrow) -> tuple[str, ...]:
+    """Also what a run has taken off the volume, and died before it could say so."""
+    held = {name: escrow.find(host, name).entry for _, name in escrow.names(host) if name not in volume.recovery}
+    return tuple(
+        name for name, entry in held.items() if entry and entry.volume == volume.mount_point and not entry.replaced
     )
 
 

@@ -121,11 +121,13 @@ class Escrow:
             problems.append(f"copies differ: {', '.join(str(folder / path) for folder in self.folders)}")
         return Kept(found[0] if found else None, tuple(problems))
 
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Host and protector of every key of either folder, in order."""
-        files = {file.relative_to(folder) for folder in self.folders for file in folder.glob("*/*.json")}
+    def names(self, host: str = "*") -> Iterator[tuple[str, str]]:
+        """Host and protector of every key of either folder, or of one host, in order. Files that are no keys are left out."""
+        files = {file.relative_to(folder) for folder in self.folders for file in folder.glob(f"{host}/*.json")}
         for file in sorted(files):
-            yield file.parent.name, "{" + file.stem + "}"
+            name = "{" + file.stem + "}"
+            if HOST.fullmatch(file.parent.name) and PROTECTOR.fullmatch(name):
+                yield file.parent.name, name
 
     def keep(self, entry: Entry) -> None:
         """Write both copies so that they outlive a loss of power, and read them again. Raises `EscrowError`."""

@@ -17,6 +17,7 @@ from citadelle.operations.refusal import refusals
 DOES = {
     "seal": "a recovery key is not in escrow",
     "mend": "a recovery key is not in escrow twice",
+    "gone": "a recovery key in escrow opens it no more",
     "backup": "a recovery key is not kept by Windows elsewhere",
     "alter": "protectors or encryption are not as they should be",
     "old": "a recovery key is to be replaced",
@@ -36,7 +37,7 @@ def volumes(plan: Plan, vault: Vault) -> Generator[PyinfraCommand, None, None]:
         host.noop("every volume is as it should be, its keys in escrow")
         return
     works = [work for work in plan.work if not (plan.problems and work.clear)]
-    if any(work.seal or work.mend for work in works):
+    if any(work.seal or work.mend or work.gone for work in works):
         yield FunctionCommand(steps.take, (steps.seal, works, vault), {})
     if plan.problems:
         yield refusals(list(plan.problems))
@@ -52,7 +53,7 @@ def tell(plan: Plan) -> None:
     for line in plan.told:
         logger.warning(click.style(f"{host.name}: {line}", fg="yellow"))
     for work in plan.work:
-        done = [name for name in ("seal", "mend", "backup", "alter", "old") if getattr(work, name)]
+        done = [name for name in ("seal", "mend", "gone", "backup", "alter", "old") if getattr(work, name)]
         logger.warning(
             click.style(f"{host.name}: {work.mount} deviates: {', '.join(map(DOES.__getitem__, done))}", fg="red")
         )

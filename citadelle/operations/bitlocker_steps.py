@@ -26,12 +26,13 @@ from pyinfra.api.state import State as RunState
 from citadelle import powershell
 from citadelle.escrow.plan import KINDS, Choice, Work
 from citadelle.escrow.seal import FORM, Certificate, SealError, open_sealed, read_private
-from citadelle.escrow.store import Entry, Escrow, EscrowError
+from citadelle.escrow.store import PROTECTOR, Entry, Escrow, EscrowError
 from citadelle.hardening.bitlocker import ON, Status, explain
 
 SCRIPT = files("citadelle.hardening").joinpath("bitlocker.ps1").read_text("utf-8")
 PAUSE = 5.0  # seconds between two looks at an encryption
 LONGEST = 300  # seconds for one step
+LARGEST = 4096  # characters of a ciphertext: a key of 16384 bits
 PAGE = "docs/bitlocker.md"
 # Where a step stops by its own judgement.
 STOPS = {
@@ -84,9 +85,17 @@ def take(state: RunState, host: Host, step: Any, what: Any, vault: Vault) -> boo
     try:
         step(host, what, vault)
     except Stopped as stop:
-        logger.error(click.style(f"{host.name}: {stop.what}\nhint: {stop.hint}", fg="red"))
-        return False
+        return _told(host, stop)
+    except (KeyError, TypeError, ValueError) as error:  # of what it said nothing is shown
+        return _told(
+            host, Stopped(f"answer of the PC makes no sense: {type(error).__name__}", "find out what runs there")
+        )
     return True
+
+
+def _told(host: Host, stop: Stopped) -> bool:
+    logger.error(click.style(f"{host.name}: {stop.what}\nhint: {stop.hint}", fg="red"))
+    return False
 
 
 def _ask(host: Host, mount: str, step: str, **values: Any) -> list[Any]:
@@ -95,7 +104,9 @@ def _ask(host: Host, mount: str, step: str, **values: Any) -> list[Any]:
     try:
         done, said = host.run_shell_command(StringCommand(script), _timeout=LONGEST)
     except (OSError, TimeoutError) as error:
-        raise Stopped(f"{mount} is in doubt: no answer: {error or LONGEST}", "run again when the PC answers") from None
+        raise Stopped(
+            f"{mount} is in doubt: no answer: {str(error) or f'{LONGEST} s'}", "run again when the PC answers"
+        ) from None
     lines = [line for line in said.stdout_lines if line.startswith("{")]
     if not done or not lines:
         why = next(iter(said.stderr_lines), "no answer").removeprefix(f"{host.name}: ")
@@ -121,6 +132,7 @@ def seal(host: Host, works: list[Work], vault: Vault) -> None:
     for work in works:
         for protector in work.mend:
             _kept(vault, lambda protector=protector: vault.escrow.change(vault.pc, protector))
+        _mark(work.gone, vault)
     wanted = [work for work in works if work.seal]
     if not wanted:
         return
@@ -136,8 +148,11 @@ def seal(host: Host, works: list[Work], vault: Vault) -> None:
 
 
 def _keep(vault: Vault, volume: str, protector: str, sealed: str) -> None:
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    entry = Entry(vault.pc, volume, protector, now, vault.certificate.fingerprint, sealed)
+    if len(sealed) > LARGEST or not volume or not PROTECTOR.fullmatch(protector):
+        raise Stopped(
+            f"what the PC answers is no recovery key: {volume!r:.20} {protector!r:.60}", "find out what runs there"
+        )
+    entry = Entry(vault.pc, volume, protector, _now(), vault.certificate.fingerprint, sealed)
     if vault.private:
         try:
             open_sealed(read_private(vault.private), entry.identity, sealed)
@@ -158,7 +173,7 @@ def _kept(vault: Vault, write: Any) -> None:
 def _escrowed(host: Host, work: Work, vault: Vault) -> list[str]:
     """The acknowledgement: ids of this PC's keys that lie, right and twice, on the disks of this controller at this moment."""
     return [
-        protector for pc, protector in vault.escrow.names()
+        protector for pc, protector in vault.escrow.names(vault.pc)
         if pc == vault.pc and (kept := vault.escrow.find(pc, protector)).is_whole and kept.entry and kept.entry.volume == work.mount
     ]  # fmt: skip
 
@@ -234,6 +249,14 @@ def _watch(host: Host, work: Work, found: dict[str, int], seconds: float) -> Non
 def retire(host: Host, work: Work, vault: Vault) -> None:
     """Take the old keys off the volume; in escrow they stay, marked, for old copies of the disk."""
     _ask(host, work.mount, "retire", letter=work.mount, old=list(work.old), escrowed=_escrowed(host, work, vault))
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    for protector in work.old:
-        _kept(vault, lambda protector=protector: vault.escrow.change(vault.pc, protector, replaced=now))
+    _mark(work.old, vault)
+
+
+def _mark(protectors: tuple[str, ...], vault: Vault) -> None:
+    """Note in escrow that they open their volume no more."""
+    for protector in protectors:
+        _kept(vault, lambda protector=protector: vault.escrow.change(vault.pc, protector, replaced=_now()))
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

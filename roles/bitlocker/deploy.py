@@ -10,7 +10,7 @@ from pyinfra.api.deploy import deploy
 
 from citadelle.escrow import plan as plans
 from citadelle.escrow import seal
-from citadelle.escrow.store import Escrow
+from citadelle.escrow.store import HOST, Escrow
 from citadelle.operations import bitlocker as operations
 from citadelle.operations.bitlocker_steps import Vault
 from citadelle.operations.hardening import look_at_windows
@@ -37,7 +37,9 @@ def missing(settings: BitlockerSettings) -> Iterator[Problem]:
 
 def vault(settings: BitlockerSettings) -> Vault:
     """All that the steps need, read and judged on the controller. Raises `DeployError` with everything that is wrong."""
-    problems = list(missing(settings))
+    problems, pc = list(missing(settings)), host.name.rpartition("/")[2]
+    if not HOST.fullmatch(pc):
+        problems.append((f"no name under which keys can be kept: {pc}", "letters, digits, dots and dashes, at most 63"))
     certificate = _read(seal.read_certificate, settings.bitlocker_certificate, seal.MAKE, problems)
     private = _read(
         seal.read_private,
@@ -64,7 +66,7 @@ def vault(settings: BitlockerSettings) -> Vault:
         settings.bitlocker_backup,
     )  # fmt: skip
     return Vault(
-        escrow, host.name.rpartition("/")[2], certificate, choice, settings.bitlocker_used_space_only, settings.bitlocker_watch,
+        escrow, pc, certificate, choice, settings.bitlocker_used_space_only, settings.bitlocker_watch,
         settings.bitlocker_pin if settings.bitlocker_unlock == "tpm_pin" else None,
         settings.bitlocker_private_key,
     )  # fmt: skip

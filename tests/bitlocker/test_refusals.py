@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bitlocker.pc import PC, Operator, converge, kinds, recovery
+from tests.bitlocker.pc import PC, Operator, converge, killed, kinds, recovery
 from tests.bitlocker.test_rows import MENDED, SYSTEM, other
 
 pytestmark = pytest.mark.lab
@@ -140,12 +140,13 @@ def test_a_rotation_replaces_the_key_and_keeps_the_old_one_marked(pc: PC, operat
     assert len(new) == 1
     assert not new.keys() & old.keys()
     assert operator.kept() == old | new
-    marked = {
-        name
-        for host, name in operator.escrow.names()
-        if (entry := operator.escrow.find(host, name).entry) and entry.replaced
-    }
-    assert marked == set(old)
+    assert marked(operator) == set(old)
+
+
+def marked(operator: Operator) -> set[str]:
+    """Ids in escrow that are marked as replaced."""
+    found = {name: operator.escrow.find(host, name).entry for host, name in operator.escrow.names()}
+    return {name for name, entry in found.items() if entry and entry.replaced}
 
 
 @pytest.mark.parametrize(
@@ -154,8 +155,6 @@ def test_a_rotation_replaces_the_key_and_keeps_the_old_one_marked(pc: PC, operat
 def test_a_rotation_killed_anywhere_never_leaves_a_volume_without_a_kept_key(
     place: tuple[str, int], pc: PC, operator: Operator
 ) -> None:
-    from tests.bitlocker.pc import killed
-
     pc.write(C=SYSTEM)
     assert converge(pc, operator).ok
     for host, name in list(operator.escrow.names()):
@@ -166,6 +165,7 @@ def test_a_rotation_killed_anywhere_never_leaves_a_volume_without_a_kept_key(
     assert converge(pc, operator).ok
     assert len(recovery(pc.volume())) == 1
     assert recovery(pc.volume()).items() <= operator.kept().items()
+    assert marked(operator) == set(operator.kept()) - set(recovery(pc.volume()))
     assert converge(pc, operator).steps == 0
 
 

@@ -47,7 +47,7 @@ def test_each_row_once_its_key_is_kept(given_volume: dict[str, Any], expected: W
     has_key = any(one["KeyProtectorType"] == RECOVERY for one in given_volume["KeyProtector"])
     found = made(pc(given_volume), vault_folders)
     if not has_key:
-        assert only(found) == expected
+        assert only(found) == replace(expected, gone=(ID,)), "what is kept is of no volume any more"
     elif expected.alter:
         assert only(found) == replace(expected, seal=False, kept=(ID,))
     else:
@@ -149,7 +149,31 @@ def test_a_rotation_makes_one_new_key_and_then_none(vault_folders: Escrow) -> No
         **before,
         "KeyProtector": [before["KeyProtector"][0], {"KeyProtectorType": RECOVERY, "KeyProtectorId": OTHER}],
     }
+    assert only(made(pc(after), vault_folders, rotate)) == Work("C:", system=True, kept=(OTHER,), gone=(ID,))
+    vault_folders.change("pc1", ID, replaced="2026-06-01T00:00:01Z")
     assert made(pc(after), vault_folders, rotate) == Plan()
+
+
+def test_a_key_that_opens_the_volume_no_more_is_marked_once(vault_folders: Escrow) -> None:
+    vault_folders.keep(entry(ID, key=KEY))
+    vault_folders.keep(entry(OTHER, key=KEY))
+    vault_folders.keep(entry("{00000000-0000-4000-8000-000000000000}", key=KEY, volume="D:"))
+    assert only(made(pc(volume(1, 1, TPM, RECOVERY)), vault_folders)) == Work(
+        "C:", system=True, kept=(ID,), gone=(OTHER,)
+    )
+    vault_folders.change("pc1", OTHER, replaced="2026-11-27T11:00:00Z")
+    assert made(pc(volume(1, 1, TPM, RECOVERY)), vault_folders) == Plan()
+
+
+@pytest.mark.parametrize("identity", ["", "{../../x}", "{11111111-2222-3333-4444-55555555555}"])
+def test_an_id_that_is_none_refuses_that_pc_alone(identity: str, vault_folders: Escrow) -> None:
+    """Whatever a PC says, the other PCs of the run go on."""
+    given_volume = volume(1, 1, TPM)
+    given_volume["KeyProtector"].append({"KeyProtectorType": RECOVERY, "KeyProtectorId": identity})
+    found = made(pc(given_volume), vault_folders)
+    assert (found.work, [what for what, _ in found.problems]) == (
+        (), [f"C: has a protector without a right id: {identity.upper()!r}"],
+    )  # fmt: skip
 
 
 def test_windows_keeps_a_key_elsewhere_once(vault_folders: Escrow) -> None:
