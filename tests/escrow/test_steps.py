@@ -68,7 +68,7 @@ def test_an_answer_that_should_not_be(answer: str, words: str, vault: Vault, cap
     ("pc", "words"),
     [
         (Pc(OSError("line is cut")), "C: is in doubt: no answer: line is cut"),
-        (Pc(TimeoutError()), "C: is in doubt: no answer: 300"),
+        (Pc(TimeoutError()), "C: is in doubt: no answer: 300 s"),
         (
             Pc("@windows/pc1: connection lost while sending", code=False),
             "C: is in doubt: connection lost while sending",
