@@ -36,10 +36,10 @@ Host keys are always strict: an unknown or changed key is refused. No password b
 
 
 def role_settings() -> list[type[RoleSettings]]:
-    """The settings class of every role that has a deploy, by the role's name."""
+    """The settings class of every role that has its own, by the role's name."""
     classes = []
-    for deploy in sorted((ROOT / "roles").glob("*/deploy.py")):
-        module = import_module(f"roles.{deploy.parent.name}.settings")
+    for file in sorted((ROOT / "roles").glob("*/settings.py")):
+        module = import_module(f"roles.{file.parent.name}.settings")
         found = [value for value in vars(module).values() if _is_settings_of(value, module.__name__)]
         classes += found
     return classes

@@ -33,20 +33,21 @@ function Add-Number($to, $object, [string[]]$names) {
     $to
 }
 $keys = @{}
+$denied = @{}
 foreach ($value in $values) {
     $key, $name = $value -split '!', 2
     try {
         if (-not $keys.ContainsKey($key)) {
             $keys[$key] = $null
-            if (Test-Path -LiteralPath $key) { $keys[$key] = Get-Item -LiteralPath $key }
+            try { if (Test-Path -LiteralPath $key) { $keys[$key] = Get-Item -LiteralPath $key } } catch { $denied[$key] = $_ }
         }
-        $registry[$value] = $null
-        if ($keys[$key]) { $registry[$value] = $keys[$key].GetValue($name, $null) }
+        # Not absent: all values of a key that cannot be opened are unknown, not the first one alone.
+        if ($denied[$key]) { throw $denied[$key] }
+        $read = $null
+        if ($keys[$key]) { $read = $keys[$key].GetValue($name, $null) }
+        $registry[$value] = $read
     }
-    catch {
-        $registry.Remove($value)
-        Add-Failure "registry.$value" $_
-    }
+    catch { Add-Failure "registry.$value" $_ }
 }
 
 Read-Section 'version' {
@@ -69,6 +70,7 @@ Read-Section 'computer' {
     [ordered]@{
         TotalPhysicalMemory = [long]$system.TotalPhysicalMemory
         PartOfDomain        = [bool]$system.PartOfDomain
+        PartOfEntra         = [bool](Test-Path -Path 'HKLM:\SYSTEM\CurrentControlSet\Control\CloudDomainJoin\JoinInfo\*')
         Manufacturer        = [string]$system.Manufacturer
         Model               = [string]$system.Model
     }
@@ -219,6 +221,19 @@ Read-Section 'logon' {
         AutoAdminLogon = [string]$found.GetValue('AutoAdminLogon', '0')
         PasswordStored = [bool]$found.GetValue('DefaultPassword', '')
     }
+}
+# The first of these places that holds anything is the policy, and lends nothing from the others.
+Read-Section 'laps' {
+    $policy = [ordered]@{ BackupDirectory = 0 }
+    foreach ($place in 'HKLM:\SOFTWARE\Microsoft\Policies\LAPS', 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\LAPS',
+        'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\LAPS\Config') {
+        if (-not (Test-Path -LiteralPath $place)) { continue }
+        $found = Get-Item -LiteralPath $place
+        if (-not $found.GetValueNames()) { continue }
+        $policy.BackupDirectory = [int]$found.GetValue('BackupDirectory', 0)
+        break
+    }
+    $policy
 }
 Read-List 'distributions' {
     $lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'

@@ -29,11 +29,6 @@ class WindowsState:
     config: str = ""
     distributions: tuple[str, ...] = ()
 
-    @property
-    def is_home(self) -> bool:
-        """Home editions lack BitLocker management and group policy."""
-        return self.edition.startswith("Core")
-
 
 class Windows(WindowsFact[WindowsState]):
     """The state of the PC; one script in the PowerShell that is open."""

@@ -1,66 +1,73 @@
 # Sets what it is given and reads it again: some programs take a setting without a word and do not keep it.
-$refused = New-Object System.Collections.ArrayList
-function Set-Each([string[]]$ids, [scriptblock]$change) {
+# Each kind is three lists side by side: controls, targets, values. What the PC refuses keeps nothing else from being set.
+$refused = [ordered]@{}
+function Set-Each([string[]]$ids, [string[]]$targets, $values, [scriptblock]$change) {
     for ($at = 0; $at -lt $ids.Count; $at++) {
-        try { & $change $at } catch { [void]$refused.Add($ids[$at] + ': ' + $_.FullyQualifiedErrorId) }
+        if ($refused.Contains($ids[$at])) { continue }
+        try { & $change $targets[$at] $values[$at] }
+        catch { $refused[$ids[$at]] = $ids[$at] + ' is not kept: ' + $targets[$at] + ' = ' + $values[$at] + ' (' + $_.FullyQualifiedErrorId + ')' }
     }
 }
-Set-Each $registry_ids {
-    param($at)
-    $key, $name = $registry[$at] -split '!', 2
-    $value = $registry_values[$at]
+function New-Place { $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N') }
+function Read-File([string]$file) { if (Test-Path -LiteralPath $file) { [string](Get-Content -LiteralPath $file -Raw) } else { '' } }
+Set-Each $registry_ids $registry $registry_values {
+    param($target, $value)
+    $key, $name = $target -split '!', 2
     $type = 'DWord'
     if ($value -is [string]) { $type = 'String' }
     # New-Item would empty a key that is there.
     if (-not (Test-Path -LiteralPath $key)) { New-Item -Path $key -Force | Out-Null }
     New-ItemProperty -LiteralPath $key -Name $name -Value $value -PropertyType $type -Force | Out-Null
     $kept = (Get-Item -LiteralPath $key).GetValue($name, $null)
-    if ($kept -ne $value) { throw "is $kept after it was set" }
+    if ($kept -ne $value) { throw "is '$kept' after it was set" }
 }
-Set-Each $service_ids {
-    param($at)
-    $name = $services[$at]
-    Set-Service -Name $name -StartupType Disabled
+Set-Each $service_ids $services $service_values {
+    param($name, $mode)
+    Set-Service -Name $name -StartupType $mode
     Stop-Service -Name $name -Force -WarningAction SilentlyContinue
-    $kept = (Get-CimInstance -ClassName Win32_Service -Filter "Name='$name'").StartMode
-    if ($kept -ne 'Disabled') { throw "is $kept after it was set" }
+    $kept = Get-CimInstance -ClassName Win32_Service -Filter "Name='$name'"
+    if ($kept.StartMode -ne $mode -or $kept.State -eq 'Running') { throw "is $($kept.StartMode), $($kept.State) after it was set" }
 }
-Set-Each $audit_ids {
-    param($at)
+Set-Each $audit_ids $audits $audit_values {
+    param($subcategory, $bits)
     $switches = @()
-    if ($audit_values[$at] -band 1) { $switches += '/success:enable' }
-    if ($audit_values[$at] -band 2) { $switches += '/failure:enable' }
-    & auditpol.exe /set "/subcategory:$($audits[$at])" @switches | Out-Null
+    if ($bits -band 1) { $switches += '/success:enable' }
+    if ($bits -band 2) { $switches += '/failure:enable' }
+    & auditpol.exe /set "/subcategory:$subcategory" @switches | Out-Null
     if ($LASTEXITCODE -ne 0) { throw "auditpol: exit code $LASTEXITCODE" }
 }
 if ($audits) {
-    $file = $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N')
-    & auditpol.exe /backup "/file:$file" | Out-Null
-    $text = ''
-    if (Test-Path -LiteralPath $file) { $text = [string](Get-Content -LiteralPath $file -Raw); Remove-Item -LiteralPath $file }
-    Set-Each $audit_ids {
-        param($at)
-        if ($text -notmatch ('(?m)' + [regex]::Escape($audits[$at]) + ',.*,(\d)\s*$')) { throw 'cannot be read again' }
-        if (([int]$Matches[1] -band $audit_values[$at]) -ne $audit_values[$at]) { throw "is $($Matches[1]) after it was set" }
+    $file, $text, $why = (New-Place), '', 'cannot be read again'
+    try { & auditpol.exe /backup "/file:$file" | Out-Null; $text = Read-File $file; Remove-Item -Path "$file*" }
+    catch { $why = $_.FullyQualifiedErrorId }
+    Set-Each $audit_ids $audits $audit_values {
+        param($subcategory, $bits)
+        if ($text -notmatch ('(?m)' + [regex]::Escape($subcategory) + ',.*,(\d)\s*$')) { throw $why }
+        if (([int]$Matches[1] -band $bits) -ne $bits) { throw "is $($Matches[1]) after it was set" }
     }
 }
 if ($accounts) {
-    $base = $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N')
+    $base, $text, $why = (New-Place), '', 'cannot be read again'
     $lines = @('[Unicode]', 'Unicode=yes', '[Version]', 'signature="$CHICAGO$"', 'Revision=1', '[System Access]')
     for ($at = 0; $at -lt $accounts.Count; $at++) { $lines += $accounts[$at] + ' = ' + $account_values[$at] }
-    $text = ''
     try {
         Set-Content -LiteralPath "$base.inf" -Value $lines -Encoding Unicode
         & secedit.exe /configure /db "$base.sdb" /cfg "$base.inf" /areas SECURITYPOLICY /quiet | Out-Null
+        $code = $LASTEXITCODE
         & secedit.exe /export /cfg "$base.txt" /areas SECURITYPOLICY /quiet | Out-Null
-        if (Test-Path -LiteralPath "$base.txt") { $text = [string](Get-Content -LiteralPath "$base.txt" -Raw) }
+        $text = Read-File "$base.txt"
     }
+    catch { $why = $_.FullyQualifiedErrorId }
     finally { Remove-Item -Path "$base*" }
-    Set-Each $account_ids {
-        param($at)
-        if ($text -notmatch ('(?m)^' + $accounts[$at] + ' = (-?\d+)\s*$')) { throw 'cannot be read again' }
-        if ([int]$Matches[1] -ne $account_values[$at]) { throw "is $($Matches[1]) after it was set" }
+    Set-Each $account_ids $accounts $account_values {
+        param($name, $value)
+        if ($text -notmatch ('(?m)^' + $name + ' = (-?\d+)\s*$')) { throw $why }
+        if ([int]$Matches[1] -ne $value) { throw "is $($Matches[1]) after it was set; secedit: exit code $code" }
     }
 }
 $global:LASTEXITCODE = 0
-if ($refused.Count) { throw "this PC does not keep: $($refused -join '; ')" }
+if ($refused.Count) {
+    $refused.Values | ForEach-Object { "${pc}: $_" }
+    'hint: a policy of the domain or a program that guards it sets it back, or its owner refuses: gpresult /h report.html; or accept it in policies/waivers.yaml'
+    $global:LASTEXITCODE = 1
+}

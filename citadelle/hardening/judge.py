@@ -41,9 +41,12 @@ class Verdict:
 
     def line(self, host: str, language: Literal["en", "fr"] = "en") -> str:
         """One line for people."""
-        said = f"{host}: {self.status}: {self.control.id} {getattr(self.control.title, language)}"
+        return f"{host}: {self.status}: {self.control.id} {self.told(language)}"
+
+    def told(self, language: Literal["en", "fr"] = "en") -> str:
+        """Title, what was found and what is wanted."""
         facts = f": found {self.found}, wanted {self.wanted}" if self.status in ("fail", "waived", "pass") else ""
-        return said + facts + (f" ({self.why})" if self.why else "")
+        return getattr(self.control.title, language) + facts + (f" ({self.why})" if self.why else "")
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
@@ -177,7 +180,10 @@ def _named(probe: Probe, state: State) -> Any:
 
 
 def _service(probe: Probe, state: State) -> str:
-    return str(_section("services", state).get(probe.target.lower(), {}).get("StartMode", "absent"))
+    """How it starts. One that is disabled and still runs is not off: it was not stopped, or something else started it before."""
+    service = _section("services", state).get(probe.target.lower(), {})
+    mode = str(service.get("StartMode", "absent"))
+    return f"{mode}, but it runs" if mode == "Disabled" and service.get("State") == "Running" else mode
 
 
 def _audit(probe: Probe, state: State) -> int:

@@ -15,10 +15,12 @@ What must be so on every Windows PC, every Linux host and every WSL distribution
 
 {count}
 
-`pyinfra --dry inventory deploy.py` prints one line for each control that deviates on a host: id, title, found, wanted. A run without
-`--dry` also sets the controls marked *set*. They are safe and can be undone, and are read again afterwards; one that a host does not keep
-fails that host, with the control's id. Everything else is judged only, and so are passwords and lockout on a joined PC, where the domain
-sets them, and the login of root on a host that is administered by it. `hardening_apply = False` turns setting off.
+`pyinfra --dry inventory deploy.py` prints one line for each control that deviates on a host: id, title (French with
+`hardening_language = "fr"`), found, wanted; `citadelle doctor` says the same of Windows by the same rows, `citadelle status` how many. A
+run without `--dry` also sets the controls marked *set*. They are safe and can be undone, and are read again afterwards; one that a host
+does not keep fails that host, with the control's id, and the others are set. Everything else is judged only, and so are passwords and
+lockout on a joined PC, where the domain sets them, and the login of root on a host that is administered by it. `hardening_apply = False`
+turns setting off. Few say *without it nothing is changed*: a PC that fails one is refused first, with all of them and their cures.
 To undo: keep the output of the dry run, which says what was found; waive the control, then set the value back.
 
 Each control gets one verdict: **pass**, **fail**, **waived** (accepted, with reason and day), **unknown** (the host did not answer, and
@@ -124,6 +126,7 @@ def _control(control: Control) -> str:
 
 def _role(control: Control) -> str:
     notes = ["set" if control.apply is not None else "judged"]
+    notes += ["without it nothing is changed"] if control.refuses else []
     notes += ["restart"] * control.reboot
     notes += [f"only {', '.join(control.editions)}"] if control.editions and len(control.editions) < 4 else []
     notes += [f"unless {condition.because}" for condition in control.when]

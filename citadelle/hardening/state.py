@@ -77,6 +77,8 @@ class State:
                 errors[name] = f"{name} is not as expected: {error!r}"[:200]
         if "services" in sections:
             sections["edr"] = _edr(sections["services"])
+        elif "services" in errors:
+            errors["edr"] = errors["services"]
         return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
 
     @classmethod
@@ -129,6 +131,11 @@ def _flag(value: Any) -> bool:
 
 def _version(value: dict[str, Any]) -> dict[str, Any]:
     return {**value, "Build": int(value["Build"]), "Revision": int(value["Revision"])}
+
+
+def _computer(value: dict[str, Any]) -> dict[str, Any]:
+    """`Joined`: to a domain or to Entra."""
+    return {**_object(value), "Joined": bool(value.get("PartOfDomain") or value.get("PartOfEntra"))}
 
 
 def _session(value: dict[str, Any]) -> dict[str, Any]:
@@ -206,6 +213,7 @@ def _audit_policy(text: str) -> dict[str, int]:
 SECTIONS: dict[str, Callable[[Any], Any]] = {
     "version": _version,
     "session": _session,
+    "computer": _computer,
     "tpm": _tpm,
     "bitlocker": _volumes,
     "services": _services,
@@ -213,7 +221,7 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "audit_policy": _audit_policy,
     "secure_boot": _flag,
     "antivirus": _antivirus,
-    **dict.fromkeys(("computer", "device_guard", "defender", "defender_preferences", "logon", "restart"), _object),
+    **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart"), _object),
     **dict.fromkeys(
         (
             "disks", "gpus", "npus", "firewall_profiles", "firewall_rules", "hyperv_firewall", "hyperv_rules", "port_proxies",

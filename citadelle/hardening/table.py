@@ -115,7 +115,8 @@ class Control(_Strict):
     """One control. `apply`: the value that the role may set by itself, since it is safe and can be undone; None: judged only.
 
     `waived`: the reason why this bundle itself does not follow the source; `editions`: families of Windows that have it, empty for all;
-    `when`: all that must be so for the control to make sense; `says`: the wanted value for people, where the expression is hard to read.
+    `when`: all that must be so for the control to make sense; `says`: the wanted value for people, where the expression is hard to read;
+    `refuses`: what to do about it, on a control without which nothing at all is changed on the host.
     """
 
     id: Annotated[str, Field(pattern=r"^(WIN|LIN)-[A-Z]{3}-\d{2}$")]
@@ -132,6 +133,7 @@ class Control(_Strict):
     ] = ()
     waived: str = ""
     says: str = ""
+    refuses: str = ""
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -142,6 +144,8 @@ class Control(_Strict):
             raise ValueError(f"its host has no such place: {kind}")
         if kind == "audit" and set(self.wanted) != {"bits"}:
             raise ValueError("an audited subcategory wants bits")
+        if self.refuses and self.apply is not None:
+            raise ValueError("what can be set needs no refusal")
         if self.apply is not None and (found := self._cannot_apply(kind)):
             raise ValueError(found)
         return self

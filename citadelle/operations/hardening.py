@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import click
 from pyinfra import host, logger
@@ -25,6 +26,7 @@ from citadelle.operations.files import File, present
 APPLY = files("citadelle.hardening").joinpath("apply.ps1").read_text("utf-8")
 LINUX_APPLY = files("citadelle.hardening").joinpath("apply.sh").read_text("utf-8")
 SEEN = "hardening.seen"
+Language = Literal["en", "fr"]
 COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "yellow"}
 
 
@@ -59,6 +61,15 @@ def verdicts(state: State, table: Table, waivers: list[Waiver], today: date) -> 
     return judge(state, table, waivers, host=str(host.name), groups=list(host.groups), today=today)
 
 
+def refusals(found: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """What stands against any change on this PC, each with its cure."""
+    return [
+        (f"{verdict.control.id} {verdict.told()}", verdict.control.refuses)
+        for verdict in found
+        if verdict.control.refuses and verdict.deviates
+    ]
+
+
 def changes(found: Sequence[Verdict], state: State) -> list[Change]:
     """What can be set by itself among what is wrong. What is waived or unknown is left alone.
 
@@ -68,19 +79,27 @@ def changes(found: Sequence[Verdict], state: State) -> list[Change]:
     root = (state.sections.get("platform") or {}).get("login") == "root"
     left = {"account": joined, "permitrootlogin": root}
     return [
-        Change(control.id, control.judge.kind, control.judge.target, control.apply)
+        Change(control.id, control.judge.kind, control.judge.target, _value(control.apply, control.judge.target, state))
         for control in (verdict.control for verdict in found if verdict.status == "fail")
         if control.apply is not None and not left.get(control.judge.kind) and not left.get(control.judge.target)
     ]
 
 
-def tell(found: Sequence[Verdict], planned: Sequence[Change]) -> None:
+def _value(wanted: int | str, target: str, state: State) -> int | str:
+    """What to set. Windows refuses a whole policy by which accounts are locked for a shorter time than failures count."""
+    if target != "LockoutDuration":
+        return wanted
+    counted = state.sections["security_policy"]["account"].get("ResetLockoutCount")
+    return max(int(wanted), counted) if isinstance(counted, int) else wanted
+
+
+def tell(found: Sequence[Verdict], planned: Sequence[Change], language: Language) -> None:
     """One line for each control that deviates: id, title, found, wanted."""
     ids = {change.control for change in planned}
     for verdict in found:
         if verdict.deviates:
-            note = ", this run sets it" if verdict.control.id in ids else ""
-            logger.warning(click.style(verdict.line(str(host.name)) + note, fg=COLOURS[verdict.control.severity]))
+            line = verdict.line(str(host.name), language) + (", this run sets it" if verdict.control.id in ids else "")
+            logger.warning(click.style(line, fg=COLOURS[verdict.control.severity]))
 
 
 def save(state: State, folder: Path) -> None:
@@ -99,22 +118,28 @@ def settings(changes: list[Change]) -> Generator[PyinfraCommand, None, None]:
     if not changes:
         host.noop("every control that is set by itself is right")
         return
-    yield StringCommand(script(changes))
+    yield StringCommand(script(changes, str(host.name)))
 
 
-def script(changes: Sequence[Change]) -> str:
-    """The PowerShell that sets all of them."""
+def script(changes: Sequence[Change], pc: str) -> str:
+    """The PowerShell that sets all of them; what it has to say of one begins with `pc`."""
     values: dict[str, list[int | str]] = {}
     for kind, name in (("registry", "registry"), ("service", "services"), ("audit", "audits"), ("account", "accounts")):
         mine = [change for change in changes if change.kind == kind]
         values |= {f"{kind}_ids": [change.control for change in mine], name: [change.target for change in mine]}
         values |= {f"{kind}_values": [change.value for change in mine]}
-    return powershell.assign(**values) + APPLY
+    return powershell.assign(pc=pc, **values) + APPLY
 
 
 @operation()
 def controls(  # noqa: PLR0917  each by name
-    table: Table, waivers: list[Waiver], changes: list[Change], seen: bool, placed: list[File], after: str = ""
+    table: Table,
+    waivers: list[Waiver],
+    changes: list[Change],
+    seen: bool,
+    placed: list[File],
+    after: str = "",
+    language: Language = "en",
 ) -> Generator[PyinfraCommand, None, None]:
     """Set what is wrong on a Linux host, in one script, and read it again. A setting that is not kept fails the host, by its control's id.
 
@@ -124,12 +149,13 @@ def controls(  # noqa: PLR0917  each by name
     + changes: from `changes()`; empty where everything is right.
     + seen: whether the host could be looked at when that was decided; a WSL distribution that this run makes could not.
     + placed, after: files that settings need, and the command when one has changed, as of `files.present`.
+    + language: of the titles that are told.
     """
     fresh = False
     for command in present._inner(files=placed, after=after) if placed else ():
         fresh = True
         yield command
-    planned = _decided_anew(table, waivers, seen) if changes or fresh or not seen else []
+    planned = _decided_anew(table, waivers, seen, language) if changes or fresh or not seen else []
     if planned:
         words = [
             str(host.name),
@@ -140,11 +166,11 @@ def controls(  # noqa: PLR0917  each by name
         host.noop("every control that is set by itself is right")
 
 
-def _decided_anew(table: Table, waivers: list[Waiver], seen: bool) -> list[Change]:
+def _decided_anew(table: Table, waivers: list[Waiver], seen: bool, language: Language) -> list[Change]:
     """What is wrong now, packages first: other settings may need them."""
     state = host.get_fact(LinuxHardening, names=table.names)
     found = verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = sorted(changes(found, state), key=lambda change: change.kind != "package")
     if not seen:
-        tell(found, planned)
+        tell(found, planned, language)
     return planned

@@ -31,27 +31,18 @@ if ($code -ne 0) { throw "wsl --import: exit code ${code}: $said" }
 
 
 @operation()
-def supported(min_build: int) -> Generator[PyinfraCommand, None, None]:
-    """Refuse a PC that cannot become a host: a Home edition, or a Windows that is too old.
+def supported(problems: list[tuple[str, str]]) -> Generator[PyinfraCommand, None, None]:
+    """Refuse a PC that cannot become a host, with everything that stands against it.
 
-    + min_build: lowest build number (22621 is Windows 11 22H2).
+    + problems: what is wrong and its cure, of each control without which nothing is changed; from `hardening.refusals()`.
     """
     state = host.get_fact(Windows)
-    if state.is_home:
-        yield refusal(
-            f"Windows edition has no BitLocker management: {state.edition}",
-            "upgrade the PC to Windows 11 Pro or Enterprise",
-        )
-    elif state.build < min_build:
-        yield refusal(
-            f"Windows is too old: build {state.build}, at least {min_build} is needed",
-            "install the current Windows 11 release",
-        )
-    elif not state.wsl:
-        yield refusal(
-            f"WSL is not installed: {WSL}",
-            "wsl --install --no-distribution in an administrator's console, then restart the PC",
-        )
+    if not state.wsl:
+        cure = "wsl --install --no-distribution in an administrator's console, then restart the PC"
+        problems = [*problems, (f"WSL is not installed: {WSL}", cure)]
+    if problems:
+        told = "; ".join(what for what, _ in problems)
+        yield refusal(f"this PC cannot become a host: {told}", "; ".join(cure for _, cure in problems))
     else:
         host.noop(f"Windows {state.edition} {state.display} build {state.build}.{state.revision} is supported")
 

@@ -2,14 +2,13 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
 from citadelle.escrow.plan import VALUES
 from citadelle.hardening.state import State
-from citadelle.hardening.table import Table, TableError
-from citadelle.hardening.waivers import Waiver, load_waivers
 from citadelle.operations import files
 from citadelle.operations import hardening as operations
 from citadelle.settings import DeployError
@@ -20,16 +19,6 @@ FILES = Path(__file__).parent / "files"
 FIREWALL = "/usr/local/lib/citadelle/firewall"
 # A WSL distribution is reached through Windows alone, whose firewall and Hyper-V's stand before it; how its own relay comes in is not ours.
 FIREWALL_CONF = "/etc/citadelle/firewall.conf"
-
-
-def tables(settings: HardeningSettings, system: str) -> tuple[Table, list[Waiver]]:
-    """Controls and waivers. Raises `DeployError`: by a wrong table no host is judged."""
-    path = settings.hardening_controls if system == "windows" else settings.hardening_linux_controls
-    try:
-        table = Table.load(path)
-        return table, load_waivers(settings.hardening_waivers, table, system)
-    except TableError as error:
-        raise DeployError(f"{host.name}: {error}\nhint: docs/controls.md says what stands in these files") from None
 
 
 def _save(state: State, folder: Path) -> None:
@@ -54,12 +43,12 @@ def hardening() -> None:
     A host whose state could not be read has failed already, with its reason.
     """
     settings = HardeningSettings.from_host(host)
-    system = "windows" if "windows" in host.groups else "linux"
-    table, waivers = tables(settings, system)
-    state = operations.look(table, more=VALUES)  # one look for this role and `bitlocker`
+    system: Literal["windows", "linux"] = "windows" if "windows" in host.groups else "linux"
+    table, waivers = settings.tables(str(host.name), system)
+    state = operations.look(table, more=VALUES)  # one look for this role, `platform` and `bitlocker`
     found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = operations.changes(found, state) if settings.hardening_apply else []
-    operations.tell(found, planned)
+    operations.tell(found, planned, settings.hardening_language)
     if settings.hardening_states and state.raw:
         _save(state, settings.hardening_states / ("linux" if system == "linux" else ""))
     if system == "windows":
@@ -73,4 +62,5 @@ def hardening() -> None:
         seen=bool(state.raw) or not settings.hardening_apply,
         placed=firewall_files("accept" if "wsl" in host.groups else "drop") if settings.hardening_apply else [],
         after="systemctl daemon-reload",
+        language=settings.hardening_language,
     )

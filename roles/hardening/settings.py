@@ -1,10 +1,13 @@
 """Settings of the role `hardening`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
-from citadelle.settings import RoleSettings
+from citadelle.hardening.table import Table, TableError
+from citadelle.hardening.waivers import Waiver, load_waivers
+from citadelle.settings import DeployError, RoleSettings
 
 
 class HardeningSettings(RoleSettings):
@@ -28,3 +31,13 @@ class HardeningSettings(RoleSettings):
         None,
         description="Folder on the controller for the raw state of each host, for `citadelle audit`; Linux hosts in its folder `linux`.",
     )
+    hardening_language: Literal["en", "fr"] = Field("en", description="Language of the titles of controls.")
+
+    def tables(self, host: str, system: Literal["windows", "linux"]) -> tuple[Table, list[Waiver]]:
+        """Controls and waivers. Raises `DeployError`: by a wrong table no host is judged."""
+        path = self.hardening_controls if system == "windows" else self.hardening_linux_controls
+        try:
+            table = Table.load(path)
+            return table, load_waivers(self.hardening_waivers, table, system)
+        except TableError as error:
+            raise DeployError(f"{host}: {error}\nhint: docs/controls.md says what stands in these files") from None

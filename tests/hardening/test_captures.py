@@ -63,6 +63,7 @@ def test_a_genuine_security_policy(name: str, encoding: str) -> None:
     )
     rights = {name: found[f"WIN-{name}"].status for name in ("ACC-10", "ACC-11", "ACC-12", "ACC-13", "WSL-15")}
     assert rights == {"ACC-10": "pass", "ACC-11": "pass", "ACC-12": "pass", "ACC-13": "pass", "WSL-15": "pass"}
+    assert (found["WIN-ACC-01"].status, found["WIN-ACC-16"].status) == ("pass", "pass")
 
 
 def test_a_genuine_audit_policy_with_numbers() -> None:
@@ -118,7 +119,8 @@ def test_genuine_accounts() -> None:
         {"SID": row["SID"]["Value"], "Enabled": row["Enabled"], "PasswordRequired": row["PasswordRequired"]}
         for row in rows
     ]
-    assert status(parsed(accounts=accounts), "WIN-ACC-01", "WIN-ACC-03")["WIN-ACC-01"] == "pass"
+    found = status(parsed(accounts=accounts), "WIN-ACC-02", "WIN-ACC-03")
+    assert found == {"WIN-ACC-02": "fail", "WIN-ACC-03": "pass"}, "its built-in administrator is on"
 
 
 def test_a_genuine_defender() -> None:

@@ -93,7 +93,7 @@ class Double:
     def ask(self, request: str, stdin: bytes = b"") -> Answer:
         """Runs a request to its end."""
         process = self.start(request)
-        out, err = process.communicate(stdin, timeout=60)
+        out, err = process.communicate(stdin, timeout=300)
         return Answer(process.returncode, out, err)
 
     def ps(self, script: str, stdin: bytes = b"") -> Answer:
@@ -134,6 +134,17 @@ class Double:
     def starts(self, program: str) -> int:
         """How many processes of one program the journal holds."""
         return sum(entry["program"] == program for entry in self.journal)
+
+
+def replace_program(double: Double, name: str, case: str, code: int = 5) -> None:
+    """A program that does nothing and gives `code` where `case` matches its words, and is otherwise itself."""
+    program = double.path(rf"C:\Windows\System32\{name}")
+    genuine = double.home / "genuine" / name
+    genuine.parent.mkdir(exist_ok=True)
+    genuine.symlink_to(program.readlink())
+    program.unlink()
+    program.write_text(f'#!/bin/sh\ncase "$*" in {case}) exit {code} ;; esac\nexec {genuine} "$@"\n')
+    program.chmod(0o755)
 
 
 class Console:
@@ -177,7 +188,7 @@ class Console:
 
     def close(self) -> None:
         """Ends it."""
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=300)
 
 
 @pytest.fixture(scope="session")

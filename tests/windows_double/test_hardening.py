@@ -15,10 +15,11 @@ from citadelle.hardening.state import State
 from citadelle.operations.hardening import Change, changes, script
 from tests.hardening.states import TABLE, verdicts
 from tests.lab.powershell import Engine
-from tests.windows_double.conftest import Double
+from tests.windows_double.conftest import Double, replace_program
 
 pytestmark = pytest.mark.lab
 
+AUDIT = "{0CCE923F-69AE-11D9-BED3-505054503030}"
 LOOK = Hardening().command(values=TABLE.registry_values)
 
 
@@ -110,7 +111,7 @@ def test_what_deviates_is_set_and_read_again_and_then_nothing_is_left(windows: D
     before = look(windows)
     planned = changes(list(verdicts(before).values()), before)
     assert {change.kind for change in planned} == {"registry", "service", "audit", "account"}
-    applied, after = run(windows, script(planned), LOOK)
+    applied, after = run(windows, script(planned, "pc1"), LOOK)
     assert (applied["code"], applied["error"], applied["out"]) == (0, None, [])
     right = state_of(after)
     found = verdicts(right)
@@ -141,29 +142,24 @@ def test_a_setting_that_the_pc_refuses_is_named_and_the_others_are_set(windows: 
         Change("WIN-SVC-99", "service", "NoSuchService", "Disabled"),
         Change("WIN-SVC-03", "service", "Spooler", "Disabled"),
     ]
-    (answer,) = run(windows, script(planned))
-    assert answer["code"] == 1
-    assert answer["error"]["text"].startswith("this PC does not keep: WIN-SVC-99: NoServiceFoundForGivenName")
-    assert "WIN-SVC-03" not in answer["error"]["text"]
+    (answer,) = run(windows, script(planned, "pc1"))
+    assert (answer["code"], answer["error"]) == (1, None)
+    refused, hint = answer["out"]
+    assert refused == "pc1: WIN-SVC-99 is not kept: NoSuchService = Disabled (NoServiceFoundForGivenName,Set-Service)"
+    assert hint.startswith("hint: a policy of the domain or a program that guards it sets it back")
     assert windows.state["services"]["Spooler"]["StartType"] == "Disabled"
 
 
 def test_a_setting_that_is_taken_without_a_word_and_not_kept_is_named(windows: Double) -> None:
-    program = windows.path(r"C:\Windows\System32\auditpol.exe")
-    program.unlink()
-    program.write_text("#!/bin/sh\nexit 0\n")
-    program.chmod(0o755)
-    (answer,) = run(windows, script([Change("WIN-AUD-01", "audit", "{0CCE923F-69AE-11D9-BED3-505054503030}", 3)]))
-    assert answer["code"] == 1
-    assert answer["error"]["text"] == "this PC does not keep: WIN-AUD-01: cannot be read again"
+    replace_program(windows, "auditpol.exe", "*", code=0)
+    (answer,) = run(windows, script([Change("WIN-AUD-01", "audit", AUDIT, 3)], "pc1"))
+    assert (answer["code"], answer["error"]) == (1, None)
+    assert answer["out"][:-1] == [f"pc1: WIN-AUD-01 is not kept: {AUDIT} = 3 (cannot be read again)"]
 
 
 def test_a_policy_that_another_one_overrides_is_named(windows: Double) -> None:
-    program = windows.path(r"C:\Windows\System32\secedit.exe")
-    genuine = program.readlink()
-    program.unlink()
-    program.write_text(f'#!/bin/sh\ncase $1 in /configure) exit 0 ;; esac\nexec -a "$0" {genuine} "$@"\n')
-    program.chmod(0o755)
-    (answer,) = run(windows, script([Change("WIN-PWD-01", "account", "MinimumPasswordLength", 14)]))
-    assert answer["code"] == 1
-    assert answer["error"]["text"].startswith("this PC does not keep: WIN-PWD-01: ")
+    replace_program(windows, "secedit.exe", "*/configure*", code=0)
+    (answer,) = run(windows, script([Change("WIN-PWD-01", "account", "MinimumPasswordLength", 14)], "pc1"))
+    assert (answer["code"], answer["error"]) == (1, None)
+    told = "pc1: WIN-PWD-01 is not kept: MinimumPasswordLength = 14 (is 0 after it was set; secedit: exit code 0)"
+    assert answer["out"][:-1] == [told]

@@ -31,10 +31,19 @@ REGISTRY = {
 }
 SERVICES = ("Spooler", "SSDPSRV", "lfsvc")
 AUDITS = {"{0CCE9215-69AE-11D9-BED3-505054503030}": 1, "{0CCE922B-69AE-11D9-BED3-505054503030}": 0}
+SETS = ", this run sets it"
 TEN = [
-    "WIN-AUD-06", "WIN-AUD-10", "WIN-DSK-01", "WIN-LSA-02", "WIN-LSA-03", "WIN-SVC-03", "WIN-SVC-04", "WIN-SVC-08",
-    "WIN-UAC-01", "WIN-UAC-04",
-]  # fmt: skip
+    "WIN-AUD-06 New processes are recorded: found nothing, wanted success",
+    "WIN-AUD-10 Logons are recorded: found success, wanted success and failure",
+    "WIN-DSK-01 An unused screen locks within 15 minutes: found 3600, wanted at least 1, at most 900",
+    "WIN-LSA-02 Only NTLMv2 is spoken: found 1, wanted 5",
+    "WIN-LSA-03 No LAN Manager hashes are stored: found 0, wanted 1",
+    "WIN-SVC-03 Service Print Spooler is off: found Auto, wanted Disabled or absent",
+    "WIN-SVC-04 Service SSDP Discovery is off: found Auto, wanted Disabled or absent",
+    "WIN-SVC-08 Service Geolocation is off: found Auto, wanted Disabled or absent",
+    "WIN-UAC-01 User account control is on: found 0, wanted 1",
+    "WIN-UAC-04 The question stands on the secure desktop: found 0, wanted 1",
+]
 
 
 @pytest.fixture
@@ -60,13 +69,13 @@ def deviate(pc: WindowsPC) -> None:
     state.write_text(json.dumps(content | {"audit": content["audit"] | AUDITS}))
 
 
-def run(checkout: Checkout, pc: WindowsPC, *words: str, **data: Any) -> str:  # noqa: F811
+def run(checkout: Checkout, pc: WindowsPC, *words: str, code: int = 0, **data: Any) -> str:  # noqa: F811
     """One run of pyinfra over the PC; its output."""
     given = {**pc.data, "hardening_states": str(checkout.path / "states"), **data}
     checkout.write("inventory/mine.py", f"windows = [('@windows/pc1', {given!r})]\n")
     checkout.write("deploy.py", DEPLOY)
     done = checkout.pyinfra(*words, "inventory", "deploy.py", NO_COLOR="1")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == code, done.stdout
     return done.stdout
 
 
@@ -91,9 +100,11 @@ def test_ten_deviations_are_ten_lines_and_gone_after_the_run(checkout: Checkout,
     deviate(pc)
     before = pc.starts("powershell.exe")
     dry = told(run(checkout, pc, "--dry", hardening_waivers=waivers))
-    assert sorted(line.split()[2] for line in dry) == TEN
-    assert "@windows/pc1: fail: WIN-UAC-01 User account control is on: found 0, wanted 1, this run sets it" in dry
+    assert sorted(dry) == [f"@windows/pc1: fail: {line}{SETS}" for line in TEN]
     assert pc.starts("powershell.exe") == before + 1
+    french = told(run(checkout, pc, "--dry", hardening_waivers=waivers, hardening_language="fr"))
+    assert [line.split()[2] for line in french] == [line.split()[2] for line in dry]
+    assert f"@windows/pc1: fail: WIN-LSA-02 Seul NTLMv2 est utilisé: found 1, wanted 5{SETS}" in french
     kept = json.loads((pc.home / "registry.json").read_text("utf-8-sig"))
     assert 0 in kept[UAC].values() or {"kind": "DWord", "value": 0} in kept[UAC].values(), "a dry run sets nothing"
 
@@ -102,6 +113,66 @@ def test_ten_deviations_are_ten_lines_and_gone_after_the_run(checkout: Checkout,
     again = run(checkout, pc, "-y", hardening_waivers=waivers)
     assert told(again) == []
     assert re.search(r"Grand total +1 +- +- +1", again), again
+
+
+def test_a_pc_that_refuses_fails_with_each_control_and_value_and_goes_on_once_it_does_not(
+    checkout: Checkout,  # noqa: F811
+    pc: WindowsPC,
+) -> None:
+    state = pc.home / "state.json"
+    content = json.loads(state.read_text("utf-8-sig"))
+    content["services"]["Spooler"]["Protected"] = True
+    state.write_text(json.dumps(content))
+    output = run(checkout, pc, "-y", code=1)
+    refused = [line.strip() for line in output.splitlines() if "is not kept" in line]
+    assert refused == [
+        "@windows/pc1: WIN-SVC-03 is not kept: Spooler = Disabled (CouldNotSetService,Set-Service)".replace(
+            "@windows/pc1: ", "[@windows/pc1] @windows/pc1: "
+        )
+    ]
+    assert "hint: a policy of the domain or a program that guards it sets it back" in output
+    kept = json.loads(state.read_text("utf-8-sig"))
+    assert kept["services"]["SSDPSRV"]["StartType"] == "Disabled", "the others are set"
+    del kept["services"]["Spooler"]["Protected"]
+    state.write_text(json.dumps(kept))
+    output = run(checkout, pc, "-y")
+    assert [line.split()[2] for line in told(output) if line.endswith(SETS)] == ["WIN-SVC-03"]
+    assert re.search(r"Grand total +1 +1 +- +-", output), output
+
+
+PLATFORM = """
+from roles.hardening.deploy import hardening
+from roles.platform.deploy import platform
+
+platform()
+hardening()
+"""
+
+
+def test_a_pc_that_cannot_become_a_host_is_refused_with_all_that_is_wrong_before_any_change(
+    checkout: Checkout,  # noqa: F811
+    pc: WindowsPC,
+) -> None:
+    files = [pc.home / name for name in ("registry.json", "state.json")]
+    pc.control("edition", "home")
+    content = json.loads(files[1].read_text("utf-8-sig"))
+    content["computer"]["SecureBoot"] = False
+    files[1].write_text(json.dumps(content))
+    first = [file.read_bytes() for file in files]
+    pc.control("journal", "clear")
+    checkout.write("inventory/mine.py", f"windows = [('@windows/pc1', {pc.data!r})]\n")
+    checkout.write("deploy.py", PLATFORM)
+    done = checkout.pyinfra("-y", "inventory", "deploy.py", NO_COLOR="1")
+    assert done.returncode == 1
+    assert (
+        "@windows/pc1: this PC cannot become a host: WIN-PLT-01 The edition of Windows can be managed: found Core, wanted Pro, Enterprise, "
+        "Education or Server; WIN-PLT-05 Secure Boot is on: found no, wanted yes\n"
+        "hint: upgrade the PC to Windows 11 Pro or Enterprise; turn Secure Boot on in the firmware"
+    ) in re.sub(r"\n +", "\n", done.stdout)
+    assert [file.read_bytes() for file in files] == first
+    assert pc.starts("powershell.exe") == 1
+    programs = [entry["program"] for entry in pc.journal()]
+    assert programs.count("secedit.exe") == programs.count("auditpol.exe") == 1, "one look for both roles"
 
 
 def test_judging_alone_sets_nothing(checkout: Checkout, pc: WindowsPC) -> None:  # noqa: F811

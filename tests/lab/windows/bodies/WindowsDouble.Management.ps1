@@ -66,6 +66,11 @@ Body 'Set-Service' {
     $wanted = @{ Name = @(if ($Bound.InputObject) { $Bound.InputObject.Name } else { $Bound.Name }) }
     foreach ($name in @(Find-DoubleService (Get-DoubleState) $wanted $Cmdlet)) {
         if (-not $Cmdlet.ShouldProcess($name)) { continue }
+        if ((Get-DoubleState).services.$name.Protected) {
+            $problem = "Service '$name' cannot be configured due to the following error: Access is denied"
+            Write-DoubleError $Cmdlet 'CouldNotSetService' $problem PermissionDenied $name
+            continue
+        }
         Edit-DoubleState {
             param($state)
             if ($Bound.ContainsKey('StartupType')) { $state.services.$name.StartType = [string]$Bound.StartupType }

@@ -94,6 +94,10 @@ def _configure(options: dict[str, list[str]], sections: list[str]) -> int:
     wanted = read(source)
     if "Version" not in wanted or wanted["Version"].get("signature") != '"$CHICAGO$"':
         return _fail()
+    if "System Access" in sections and _is_contradictory(
+        home.load(home.STATE)["security"]["System Access"] | wanted.get("System Access", {})
+    ):
+        return _fail()
     with home.change() as state:
         for section in sections:
             state["security"].setdefault(section, {}).update(wanted.get(section, {}))
@@ -101,6 +105,12 @@ def _configure(options: dict[str, list[str]], sections: list[str]) -> int:
         _to_registry(wanted["Registry Values"])
     paths.local(options["/db"][0]).write_bytes(b"")
     return _done(options)
+
+
+def _is_contradictory(policy: dict[str, str]) -> bool:
+    """A lockout that is shorter than the time in which failures count; -1 lasts until somebody ends it."""
+    lasts, counts = int(policy.get("LockoutDuration", -1)), int(policy.get("ResetLockoutCount", 0))
+    return policy.get("LockoutBadCount", "0") != "0" and 0 < lasts < counts
 
 
 def _done(options: dict[str, list[str]]) -> int:
