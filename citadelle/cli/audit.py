@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json as json_module
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from citadelle.cli.options import JsonOption
+from citadelle.cli.windows import CONTROLS, WAIVERS, counted, tables
 from citadelle.hardening.accelerators import accelerators
 from citadelle.hardening.judge import Verdict, judge
 from citadelle.hardening.linux import parse as parse_linux
 from citadelle.hardening.state import State, StateError
-from citadelle.hardening.table import Table, TableError
-from citadelle.hardening.waivers import load_waivers
 
 app = typer.Typer(no_args_is_help=True, help="Judge saved states of hosts, and the audit trails of gateways.")
 SAVE = "set hardening_states to a folder, then pyinfra --dry inventory deploy.py writes a state for each host"
@@ -29,7 +27,6 @@ Group = Annotated[list[str] | None, typer.Option(help="Group for waivers; may be
 Controls = Annotated[Path, typer.Option(help="Table of controls.")]
 Waivers = Annotated[Path, typer.Option(help="Accepted deviations.")]
 French = Annotated[bool, typer.Option("--french", help="Titles in French.")]
-WAIVERS = Path("policies/waivers.yaml")
 
 
 @app.command()
@@ -37,7 +34,7 @@ def windows(  # noqa: PLR0917  each is an option, by name
     state: StateFile,
     host: Host = "",
     group: Group = None,
-    controls: Controls = Path("policies/windows.yaml"),
+    controls: Controls = CONTROLS,
     waivers: Waivers = WAIVERS,
     french: French = False,
     json: JsonOption = False,
@@ -74,12 +71,10 @@ def _read(path: Path, parse: Callable[[Any], State]) -> State:
         raise SystemExit(f"{path}: {error}\nhint: {SAVE}") from None
 
 
-def _judge(state: State, name: str, groups: list[str], controls: Path, waivers: Path, system: str) -> list[Verdict]:  # noqa: PLR0917
-    try:
-        table = Table.load(controls)
-        accepted = load_waivers(waivers, table, system)
-    except TableError as error:
-        raise SystemExit(f"{error}\nhint: run in the checkout, or give --controls and --waivers") from None
+def _judge(  # noqa: PLR0917  each an option of the command
+    state: State, name: str, groups: list[str], controls: Path, waivers: Path, system: Literal["windows", "linux"]
+) -> list[Verdict]:
+    table, accepted = tables(controls, waivers, system)
     return judge(state, table, accepted, host=name, groups=groups, today=date.today())
 
 
@@ -99,7 +94,4 @@ def _print(name: str, state: State, found: list[Verdict], french: bool) -> None:
             typer.echo(verdict.line(name, "fr" if french else "en"))
     for device in accelerators(state):
         typer.echo(f"{name}: {device.kind}: {device.name} ({device.vendor}): {device.use}")
-    counts = Counter(verdict.status for verdict in found)
-    typer.echo(
-        f"{name}: {len(found)} controls: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    )
+    typer.echo(f"{name}: {counted(found)}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from citadelle.cli import accelerator, gateway, lock_checks
-from citadelle.cli.check import Check
-from citadelle.cli.hosts import Serving
+from citadelle.cli.check import DEPLOY, Check
+from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
+from citadelle.cli.windows import windows
 from citadelle.facts.models import RUN, TIMER, UNIT, WATCH
 from citadelle.operations.stack import KEY
 from citadelle.release import read_env
 
-DEPLOY = "pyinfra inventory deploy.py"
 NOTHING = "nothing is deployed"
 
 
@@ -108,8 +108,17 @@ PROBES = [
 LOGS = "on the host: docker logs citadelle-gateway-1"
 
 
-def host(serving: Serving) -> Iterator[Check]:
-    """Checks of one host; when it cannot be reached, that alone is said."""
+def judge(found: Sequence[Serving | WindowsSide]) -> list[Check]:
+    """Every check of the hosts, in their order; the hosts are asked side by side."""
+
+    def checks(one: Serving | WindowsSide) -> list[Check]:
+        return list(linux(one) if isinstance(one, Serving) else windows(one))
+
+    return [check for answers in side_by_side(checks, found) for check in answers]
+
+
+def linux(serving: Serving) -> Iterator[Check]:
+    """Checks of one serving host; when it cannot be reached, that alone is said."""
     try:
         serving.read("true")
     except OSError as error:

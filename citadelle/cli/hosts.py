@@ -1,9 +1,12 @@
-"""The hosts that serve answers, as the inventory names them, outside of a pyinfra run."""
+"""The hosts of an inventory outside of a pyinfra run: those that serve answers, and the Windows around them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any, TypeVar
 
 from pyinfra.api.exceptions import FactProcessError
 
@@ -12,8 +15,57 @@ from citadelle.connectors.posix import PosixConnector
 from citadelle.connectors.shell import Result
 from citadelle.connectors.ssh import Connection
 from citadelle.connectors.text import lines
+from citadelle.connectors.windows import WindowsConnector
+from citadelle.facts.hardening import Hardening
 from citadelle.facts.stack import Stack, StackState
+from citadelle.hardening.state import State
 from citadelle.inventory import allow_directories
+
+T = TypeVar("T")
+R = TypeVar("R")
+AT_ONCE = 32  # hosts asked side by side
+
+
+def side_by_side(ask: Callable[[T], R], hosts: Sequence[T]) -> list[R]:
+    """What each host answers, in the order of the hosts, asked at the same time: a slow host delays no other."""
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts)) or 1) as pool:
+        return list(pool.map(ask, hosts))
+
+
+def _problem(connector: Any, pc: str, error: Exception) -> tuple[str, str]:
+    said = repr(error) if isinstance(error, LookupError) else str(error)
+    what, _, hint = said.removeprefix(f"{connector.host.name}: ").partition("\nhint: ")
+    return " ".join(what.split()) or repr(error), hint or f"citadelle doctor --host {pc}"
+
+
+@dataclass(frozen=True)
+class WindowsSide:
+    """One Windows PC: `pc` is its name, scripts run in its PowerShell as its administrator. `data`: of the inventory."""
+
+    pc: str
+    connector: WindowsConnector
+
+    @property
+    def name(self) -> str:
+        """As the inventory names it."""
+        return str(self.connector.host.name)
+
+    def look(self, values: list[str], seconds: float = 120) -> State:
+        """The state that controls are judged from: one script, the same fact that the deploy reads. Raises OSError."""
+        try:
+            result = self.connector.run(Hardening().command(values=values), seconds)
+        except TimeoutError:
+            raise OSError(f"no answer after {seconds:.0f} s: its state") from None
+        if result.code:
+            raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: its state")
+        try:
+            return Hardening().process(lines(result.stdout))
+        except FactProcessError as error:
+            raise OSError(str(error)) from error
+
+    def problem(self, error: Exception) -> tuple[str, str]:
+        """What is wrong, in one line without the host's name, and the next step."""
+        return _problem(self.connector, self.pc, error)
 
 
 @dataclass(frozen=True)
@@ -52,13 +104,16 @@ class Serving:
 
     def problem(self, error: Exception) -> tuple[str, str]:
         """What is wrong, in one line without the host's name, and the next step."""
-        said = repr(error) if isinstance(error, LookupError) else str(error)
-        what, _, hint = said.removeprefix(f"{self.connector.host.name}: ").partition("\nhint: ")
-        return " ".join(what.split()) or repr(error), hint or f"citadelle doctor --host {self.pc}"
+        return _problem(self.connector, self.pc, error)
 
 
 def serving_hosts(inventory: str, pattern: str = "*") -> list[Serving]:
     """Hosts of the groups `wsl` and `linux` whose PC name or host name matches `pattern`, in the inventory's order."""
+    return [one for one in all_hosts(inventory, pattern) if isinstance(one, Serving)]
+
+
+def all_hosts(inventory: str, pattern: str = "*") -> list[Serving | WindowsSide]:
+    """Hosts of the groups `wsl`, `linux` and `windows` that match, in the inventory's order."""
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
     from pyinfra_cli.inventory import make_inventory
@@ -66,12 +121,21 @@ def serving_hosts(inventory: str, pattern: str = "*") -> list[Serving]:
     allow_directories()
     state = State()
     with ctx_state.use(state):  # inventory files are executed in the context of a run
-        found = [host for host in make_inventory(inventory) if {"wsl", "linux"} & set(host.groups)]
-    hosts = []
+        found = list(make_inventory(inventory))
+    return [
+        one
+        for one in _made(state, found)
+        if fnmatchcase(one.pc, pattern) or fnmatchcase(one.connector.host.name, pattern)
+    ]
+
+
+def _made(state: Any, found: Iterable[Any]) -> Iterable[Serving | WindowsSide]:
     for host in found:
-        own = issubclass(host.connector_cls, PosixConnector)
-        hosts.append(Serving(_pc(host.name), (host.connector_cls if own else LinuxConnector)(state, host)))
-    return [one for one in hosts if fnmatchcase(one.pc, pattern) or fnmatchcase(one.connector.host.name, pattern)]
+        if {"wsl", "linux"} & set(host.groups):
+            own = issubclass(host.connector_cls, PosixConnector)
+            yield Serving(_pc(host.name), (host.connector_cls if own else LinuxConnector)(state, host))
+        elif issubclass(host.connector_cls, WindowsConnector):
+            yield WindowsSide(_pc(host.name), host.connector_cls(state, host))
 
 
 def _pc(name: str) -> str:

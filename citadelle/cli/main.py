@@ -12,8 +12,9 @@ from rich.table import Table
 
 from citadelle.cli import audit, escrow, gateway, image_lock, keys, lock, trail
 from citadelle.cli import doctor as doctor_checks
-from citadelle.cli.hosts import Serving
-from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption, both_sides, chosen
+from citadelle.cli.windows import counted, look
 from citadelle.facts.stack import StackState
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.add_typer(escrow.app, name="escrow")
 app.add_typer(image_lock.app, name="images")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lock.app, name="models")
+COLUMNS = ("host", "release", "services", "controls", "state")
 
 
 @app.command()
@@ -57,45 +59,56 @@ def _answer(serving: Serving, question: str) -> dict:
 
 @app.command()
 def status(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
-    """Show what runs on each host."""
-    rows = [_status(serving) for serving in chosen(inventory, host)]
+    """Show what runs on each host, and how its Windows stands."""
+    rows = _by_pc(side_by_side(_status, both_sides(inventory, host)))
     if json:
         typer.echo(json_module.dumps(rows))
     else:
-        table = Table("host", "release", "services", "state")
+        table = Table(*COLUMNS)
         for row in rows:
-            table.add_row(row["host"], row["release"], row["services"], row["state"])
+            table.add_row(*(row[name] for name in COLUMNS))
         Console(width=None if sys.stdout.isatty() else 140).print(table)
     raise typer.Exit(0 if all(row["state"] == "ok" for row in rows) else 1)
 
 
-def _status(serving: Serving) -> dict[str, str]:
+def _status(one: Serving | WindowsSide) -> dict[str, str]:
+    """What one side of a PC says of itself: columns, and `state` with what is wrong."""
     try:
-        state: StackState = serving.stack()
+        if isinstance(one, Serving):
+            release, services, problems = _stack(one.stack())
+            return {"host": one.pc, "release": release, "services": services, "state": "; ".join(problems)}
+        judged = look(one)
+        return {"host": one.pc, "controls": counted(judged.verdicts), "state": judged.problem}
     except OSError as error:
-        return {"host": serving.pc, "release": "-", "services": "-", "state": serving.problem(error)[0]}
+        return {"host": one.pc, "state": one.problem(error)[0]}
+
+
+def _by_pc(sides: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One row for each PC, of its one or two sides."""
+    rows: dict[str, dict[str, str]] = {}
+    for side in sides:
+        row = rows.setdefault(side["host"], dict.fromkeys(COLUMNS, "-") | {"state": ""})
+        row |= side | {"state": "; ".join(dict.fromkeys(filter(None, (row["state"], side["state"]))))}
+    return [row | {"state": row["state"] or "ok"} for row in rows.values()]
+
+
+def _stack(state: StackState) -> tuple[str, str, list[str]]:
+    """Its release, its services, and what is wrong with them."""
     problems = state.problems(state.current) if state.current else [doctor_checks.NOTHING]
     services = ", ".join(f"{name}: {service.status}" for name, service in sorted(state.services.items()))
-    return {
-        "host": serving.pc,
-        "release": state.current or "-",
-        "services": services or "-",
-        "state": "; ".join(problems) or "ok",
-    }
+    return state.current or "-", services or "-", problems
 
 
 @app.command()
 def doctor(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
-    """Judge the controller and each host; every finding has a stable id and a next step."""
-    found = [
-        *doctor_checks.controller(),
-        *(check for serving in chosen(inventory, host) for check in doctor_checks.host(serving)),
-    ]
+    """Judge the controller and each host, its Windows too; every finding has a stable id and a next step."""
+    found = [*doctor_checks.controller(), *doctor_checks.judge(both_sides(inventory, host))]
     if json:
         typer.echo(json_module.dumps([check.as_dict() for check in found]))
     else:
         for check in found:
-            typer.echo(check.line())
+            if not (check.ok and check.is_control):
+                typer.echo(check.line())
     raise typer.Exit(0 if all(check.ok for check in found) else 1)
 
 
