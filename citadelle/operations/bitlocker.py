@@ -9,7 +9,7 @@ from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
-from citadelle.escrow.plan import Plan
+from citadelle.escrow.work import Plan
 from citadelle.operations import bitlocker_steps as steps
 from citadelle.operations.bitlocker_steps import Vault
 from citadelle.operations.refusal import refusals

@@ -7,11 +7,9 @@ encrypted or resumed before each recovery password that opens it lies in both fo
 from __future__ import annotations
 
 import base64
-import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +17,17 @@ import click
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pyinfra import logger
-from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State as RunState
 
-from citadelle import powershell
-from citadelle.escrow.plan import KINDS, Choice, Work
 from citadelle.escrow.seal import FORM, Certificate, SealError, open_sealed, read_private
 from citadelle.escrow.store import PROTECTOR, Entry, Escrow, EscrowError
-from citadelle.hardening.bitlocker import ON, Status, explain
+from citadelle.escrow.work import KINDS, Choice, Work
+from citadelle.hardening.bitlocker import ON, Status
+from citadelle.operations.bitlocker_answers import PAGE, Stopped, ask
 
-SCRIPT = files("citadelle.hardening").joinpath("bitlocker.ps1").read_text("utf-8")
 PAUSE = 5.0  # seconds between two looks at an encryption
-LONGEST = 300  # seconds for one step
 LARGEST = 4096  # characters of a ciphertext: a key of 16384 bits
-PAGE = "docs/bitlocker.md"
-# Where a step stops by its own judgement.
-STOPS = {
-    "escrow": ("has a recovery key that is not in escrow: it was made in this moment", "run again"),
-    "groups": ("has a recovery password that is none", "manage-bde -protectors -get in a console of the PC"),
-    "decrypting": ("somebody decrypts it", "stop: find out who turned BitLocker off"),
-    "test": ("waits for the hardware test of the next start", "restart the PC, then run again"),
-    "counted": (
-        "is suspended for a number of restarts",
-        "finish what it was suspended for: restart the PC, then run again",
-    ),
-    "waits": ("waits until the system volume is protected", "run again then"),
-    "absent": ("is gone", "find out why"),
-    "0x00000001": ("is not kept in Active Directory: group policy turns that off", "gpresult /h report.html"),
-    "0x80070057": (
-        "is refused: policy wants another encryption method",
-        "set EncryptionMethodWithXts... of the policy to 7",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -69,15 +45,6 @@ class Vault:
     watch: float = 0
     pin: Path | None = None
     private: Path | None = None
-
-
-@dataclass(frozen=True)
-class Stopped(Exception):
-    """A step that Windows, the line or the escrow has stopped. `code`: an HRESULT, or a word of `STOPS`."""
-
-    what: str
-    hint: str
-    code: str = ""
 
 
 def take(state: RunState, host: Host, step: Any, what: Any, vault: Vault) -> bool:
@@ -98,35 +65,6 @@ def _told(host: Host, stop: Stopped) -> bool:
     return False
 
 
-def _ask(host: Host, mount: str, step: str, **values: Any) -> list[Any]:
-    """What a step of the script answers. Its text is never shown, whatever the verbosity. Raises `Stopped`."""
-    script = powershell.guarded(powershell.assign(step=step, **values) + SCRIPT)
-    try:
-        done, said = host.run_shell_command(StringCommand(script), _timeout=LONGEST)
-    except (OSError, TimeoutError) as error:
-        raise Stopped(
-            f"{mount} is in doubt: no answer: {str(error) or f'{LONGEST} s'}", "run again when the PC answers"
-        ) from None
-    lines = [line for line in said.stdout_lines if line.startswith("{")]
-    if not done or not lines:
-        why = next(iter(said.stderr_lines), "no answer").removeprefix(f"{host.name}: ")
-        raise Stopped(f"{mount} is in doubt: {why}", "run again when the PC answers")
-    answer = json.loads(lines[-1])
-    if not answer["ok"]:
-        raise _stop(mount, str(answer["code"]), str(answer["id"]))
-    data = answer["data"]
-    return data if isinstance(data, list) else [data]
-
-
-def _stop(mount: str, code: str, identity: str) -> Stopped:
-    if code in STOPS:
-        what, hint = STOPS[code]
-        return Stopped(f"{mount} {what}: {code}", hint, code)
-    if problem := explain(code):
-        return Stopped(f"{mount} {problem.meaning}: {problem.name} ({code})", problem.cure)
-    return Stopped(f"{mount} Windows refuses: {identity} ({code})", PAGE)
-
-
 def seal(host: Host, works: list[Work], vault: Vault) -> None:
     """Bring keys into escrow: mended from the copy that is there, or encrypted by the PC."""
     for work in works:
@@ -139,7 +77,7 @@ def seal(host: Host, works: list[Work], vault: Vault) -> None:
     kept = [protector for work in wanted for protector in work.kept]
     old = [protector for work in wanted for protector in work.old]
     mounts = ", ".join(work.mount for work in wanted)
-    found = _ask(
+    found = ask(
         host, mounts, "seal", letters=[work.mount for work in wanted], adds=[work.add for work in wanted], kept=kept, old=old,
         certificate=vault.certificate.text, pc=vault.pc, form=FORM,
     )  # fmt: skip
@@ -184,7 +122,7 @@ def backup(host: Host, work: Work, vault: Vault) -> None:
         if entry is None or entry.replaced or protector in work.old:
             continue
         for place in (place for place in vault.choice.backups if place not in entry.backups):
-            _ask(host, work.mount, "backup", letter=work.mount, place=place, protector=protector)
+            ask(host, work.mount, "backup", letter=work.mount, place=place, protector=protector)
             entry = vault.escrow.find(vault.pc, protector).entry or entry
             backups = (*entry.backups, place)
             _kept(
@@ -197,7 +135,7 @@ def protect(host: Host, work: Work, vault: Vault) -> None:
     kind = int(KINDS[vault.choice.unlock]) if work.system else 0
     pin = _pin(host, work, vault.pin) if work.system and vault.pin else ""
     try:
-        found = _ask(
+        found = ask(
             host, work.mount, "protect", letter=work.mount, kind=kind, pin=pin, flags=int(vault.used_space_only),
             escrowed=_escrowed(host, work, vault),
         )  # fmt: skip
@@ -219,7 +157,7 @@ def _pin(host: Host, work: Work, file: Path) -> str:
         pin = file.read_bytes().strip()
     except OSError as error:
         raise Stopped(f"file of the PIN cannot be read: {file}: {error.strerror}", "bitlocker_pin names it") from None
-    (found,) = _ask(host, work.mount, "pin")
+    (found,) = ask(host, work.mount, "pin")
     numbers = (int.from_bytes(base64.b64decode(found[name])) for name in ("exponent", "modulus"))
     # SHA-1 is what every .NET has here; OAEP does not stand on its resistance to collisions.
     scheme = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
@@ -231,7 +169,7 @@ def _watch(host: Host, work: Work, found: dict[str, int], seconds: float) -> Non
     end = time.monotonic() + seconds
     while found["status"] == Status.ENCRYPTION_IN_PROGRESS and time.monotonic() < end:
         time.sleep(PAUSE if found["percent"] else 0)
-        (found,) = _ask(host, work.mount, "progress", letter=work.mount)
+        (found,) = ask(host, work.mount, "progress", letter=work.mount)
     if found["status"] == Status.ENCRYPTION_IN_PROGRESS:
         logger.warning(
             click.style(
@@ -248,7 +186,7 @@ def _watch(host: Host, work: Work, found: dict[str, int], seconds: float) -> Non
 
 def retire(host: Host, work: Work, vault: Vault) -> None:
     """Take the old keys off the volume; in escrow they stay, marked, for old copies of the disk."""
-    _ask(host, work.mount, "retire", letter=work.mount, old=list(work.old), escrowed=_escrowed(host, work, vault))
+    ask(host, work.mount, "retire", letter=work.mount, old=list(work.old), escrowed=_escrowed(host, work, vault))
     _mark(work.old, vault)
 
 

@@ -8,9 +8,11 @@ from typing import TypeVar
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle.escrow import plan as plans
 from citadelle.escrow import seal
+from citadelle.escrow.plan import plan
+from citadelle.escrow.preflight import VALUES
 from citadelle.escrow.store import HOST, Escrow
+from citadelle.escrow.work import Choice
 from citadelle.operations import bitlocker as operations
 from citadelle.operations.bitlocker_steps import Vault
 from citadelle.operations.hardening import look_at_windows
@@ -61,7 +63,7 @@ def vault(settings: BitlockerSettings) -> Vault:
     if problems or certificate is None or settings.bitlocker_unlock is None:
         raise DeployError("\n".join(f"{host.name}: {what}\nhint: {hint}" for what, hint in problems))
     day = settings.bitlocker_rotate_before
-    choice = plans.Choice(
+    choice = Choice(
         certificate.fingerprint, settings.bitlocker_unlock, settings.bitlocker_data_volumes, day.isoformat() if day else "",
         settings.bitlocker_backup,
     )  # fmt: skip
@@ -100,9 +102,9 @@ def bitlocker() -> None:
     if not settings.bitlocker_apply:
         return
     given = vault(settings)
-    state = look_at_windows(plans.VALUES)
+    state = look_at_windows(VALUES)
     if not state.raw:
         return  # the PC has failed already, with its reason
-    plan = plans.plan(given.pc, state, given.choice, given.escrow)
-    operations.tell(plan)
-    operations.volumes(name="Encrypt the volumes, each recovery key in escrow before", plan=plan, vault=given)
+    found = plan(given.pc, state, given.choice, given.escrow)
+    operations.tell(found)
+    operations.volumes(name="Encrypt the volumes, each recovery key in escrow before", plan=found, vault=given)

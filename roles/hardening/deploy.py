@@ -7,7 +7,7 @@ from typing import Literal
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle.escrow.plan import VALUES
+from citadelle.escrow.preflight import VALUES
 from citadelle.hardening.state import State
 from citadelle.operations import files
 from citadelle.operations import hardening as operations

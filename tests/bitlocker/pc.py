@@ -17,8 +17,10 @@ from pyinfra_testing.util import FakeHost, FakeState
 
 from citadelle import powershell
 from citadelle.escrow import seal
-from citadelle.escrow.plan import VALUES, Choice, Plan, plan
+from citadelle.escrow.plan import plan
+from citadelle.escrow.preflight import VALUES
 from citadelle.escrow.store import Entry, Escrow
+from citadelle.escrow.work import Choice, Plan
 from citadelle.facts.hardening import SCRIPT
 from citadelle.hardening.state import State
 from citadelle.operations.bitlocker import volumes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from citadelle.escrow.plan import POLICY, Choice, Plan, Work, plan
+from citadelle.escrow.plan import plan
+from citadelle.escrow.preflight import POLICY
 from citadelle.escrow.store import Escrow
+from citadelle.escrow.work import Choice, Plan, Work
 from citadelle.hardening.state import State
 from tests.escrow.keys import ID
 

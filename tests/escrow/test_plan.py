@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citadelle.escrow.plan import Plan, Work
 from citadelle.escrow.store import Escrow
+from citadelle.escrow.work import Plan, Work
 from citadelle.hardening.bitlocker import Status
 from tests.escrow.keys import ID, OTHER, entry
 from tests.escrow.states import CHOICE, EXTERNAL, KEY, PASSWORD, PIN, RECOVERY, TPM, made, only, pc, volume

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from citadelle.escrow.plan import Choice, Work
 from citadelle.escrow.store import Escrow
+from citadelle.escrow.work import Choice, Work
 from citadelle.operations import bitlocker_steps as steps
 from citadelle.operations.bitlocker_steps import Vault
 from tests.escrow.conftest import Pair
