@@ -5,7 +5,7 @@ from datetime import date
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle.escrow.plan import VALUES
+from citadelle.escrow.preflight import VALUES
 from citadelle.operations import hardening, windows
 from roles.hardening.settings import HardeningSettings
 
