@@ -32,11 +32,11 @@ def service(place: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def running(place: Path) -> Iterator[subprocess.Popen[str]]:
+def running(place: Path, until: int = 200) -> Iterator[subprocess.Popen[str]]:
     """The service, answering; ended at the end."""
     started = start(place)
     try:
-        wait_for(place)
+        wait_for(place, until)
         yield started
     finally:
         started.kill()
@@ -44,7 +44,8 @@ def running(place: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def environment(place: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE), "RAG_SOCKET": str(place)}
+    index = place.with_name("index.sqlite")
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE), "RAG_SOCKET": str(place), "RAG_INDEX": str(index)}
 
 
 def start(place: Path) -> subprocess.Popen[str]:
@@ -54,12 +55,12 @@ def start(place: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(place: Path) -> None:
-    """Until the service answers, at most 20 seconds."""
+def wait_for(place: Path, until: int) -> None:
+    """Until the service answers so, at most 20 seconds."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            if ask(place, "GET", "/healthz")[0] == 200:
+            if ask(place, "GET", "/healthz")[0] == until:
                 return
         except OSError:
             time.sleep(0.05)
@@ -85,7 +86,7 @@ def search(place: Path, **query: object) -> tuple[int, dict[str, object]]:
 
 
 @pytest.mark.usefixtures("service")
-def test_a_question_has_no_passages_yet(place: Path) -> None:
+def test_without_an_index_a_question_has_no_passages(place: Path) -> None:
     assert search(place, query="How many days?", limit=5) == (200, {"passages": []})
     assert search(place, query="x") == (200, {"passages": []})
 
@@ -95,7 +96,9 @@ def test_a_question_has_no_passages_yet(place: Path) -> None:
     "query",
     [
         {}, {"query": ""}, {"query": 1}, {"query": None}, {"query": ["x"]}, {"query": "x" * 2001}, {"query": "x", "limit": 0},
-        {"query": "x", "limit": 21}, {"query": "x", "limit": "5"}, {"query": "x", "limit": True}, {"query": "x", "groups": ["all"]},
+        {"query": "x", "limit": 21}, {"query": "x", "limit": "5"}, {"query": "x", "limit": True}, {"query": "x", "groups": "all"},
+        {"query": "x", "groups": ["a b"]}, {"query": "x", "groups": ["all"] * 257}, {"query": "x", "vector": ["1"]},
+        {"query": "x", "vector": [0.0] * 4097}, {"query": "x", "user": "me"},
     ],
 )  # fmt: skip
 def test_wrong_questions_are_refused(place: Path, query: dict[str, object]) -> None:

@@ -3,3 +3,4 @@
 from pathlib import Path
 
 SOCKET = Path("/run/rag/rag.sock")
+INDEX = Path("/var/lib/rag/index.sqlite")

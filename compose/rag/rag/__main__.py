@@ -7,8 +7,9 @@ from pathlib import Path
 
 import uvicorn
 
-from rag import SOCKET
-from rag.app import app
+from rag import INDEX, SOCKET
+from rag.app import App
+from rag.search import Index
 
 
 def listen(path: Path) -> socket.socket:
@@ -27,7 +28,7 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def config() -> uvicorn.Config:
+def config(app: App) -> uvicorn.Config:
     """The server around the application: no access log, no websockets."""
     return uvicorn.Config(
         app,
@@ -47,7 +48,8 @@ def config() -> uvicorn.Config:
 def main() -> int:
     """Serve until told to stop."""
     path = Path(os.environ.get("RAG_SOCKET", SOCKET))
-    uvicorn.Server(config()).run(sockets=[listen(path)])
+    app = App(Index(Path(os.environ.get("RAG_INDEX", INDEX))))
+    uvicorn.Server(config(app)).run(sockets=[listen(path)])
     return 0
 
 

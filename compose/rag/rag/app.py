@@ -1,4 +1,4 @@
-"""The application: raw ASGI, two routes (POST /search, GET /healthz), everything else refused."""
+"""The application: raw ASGI, three routes (POST /search, GET /status, GET /healthz), everything else refused."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from rag.search import Query, search
+from rag.search import Index, Query, StoreError, WrongVector
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,25 +23,38 @@ class Refused(Exception):
         self.status, self.code = status, code
 
 
-async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Serve one HTTP request."""
-    if scope["type"] != "http":
-        return
-    try:
-        status, answer = 200, await _answer(scope, receive)
-    except Refused as refused:
-        status, answer = refused.status, {"error": refused.code}
-    await _send(send, status, orjson.dumps(answer))
+class App:
+    """The ASGI application over one index."""
 
+    def __init__(self, index: Index) -> None:
+        self._index = index
 
-async def _answer(scope: MutableMapping[str, Any], receive: Receive) -> dict[str, Any]:
-    route = (scope["method"], scope["raw_path"])
-    if route == ("GET", b"/healthz"):
-        return {"status": "ready"}
-    if route != ("POST", b"/search"):
-        raise Refused(404, "unknown_route")
-    query = _query(await _body(receive))
-    return {"passages": [passage.model_dump() for passage in search(query)]}
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        if scope["type"] != "http":
+            return
+        try:
+            status, answer = 200, await self._answer(scope, receive)
+        except Refused as refused:
+            status, answer = refused.status, {"error": refused.code}
+        except StoreError:
+            status, answer = 503, {"error": "index_broken"}
+        await _send(send, status, orjson.dumps(answer))
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> dict[str, Any]:
+        route = (scope["method"], scope["raw_path"])
+        if route == ("GET", b"/healthz"):
+            self._index.status()
+            return {"status": "ready"}
+        if route == ("GET", b"/status"):
+            return self._index.status().model_dump()
+        if route != ("POST", b"/search"):
+            raise Refused(404, "unknown_route")
+        query = _query(await _body(receive))
+        try:
+            return {"passages": [passage.model_dump() for passage in self._index.search(query)]}
+        except WrongVector:
+            raise Refused(400, "wrong_vector") from None
 
 
 def _query(body: bytes) -> Query:

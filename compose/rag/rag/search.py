@@ -1,30 +1,106 @@
-"""What is asked and what is answered. There is no index yet, so every question has no passages."""
+"""What is asked and what is answered, and the index behind it: opened anew when another has taken its place."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from rag import ranking
+from rag.store import Reader, StoreError
+
+Group = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class Query(BaseModel):
-    """A question: at most 2,000 characters, and how many passages at most."""
+    """A question: at most 2,000 characters, the groups of who asks, how many passages at most, and its vector if somebody made one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     query: Annotated[str, Field(min_length=1, max_length=2000)]
+    groups: Annotated[list[Group], Field(max_length=256)] = []
     limit: Annotated[int, Field(ge=1, le=20)] = 5
+    vector: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=4096)] = []
 
 
 class Passage(BaseModel):
-    """A piece of a document; `id` is what a citation names."""
+    """A piece of a document. `id` is what a citation names; `share`: how much of the question's words it has, 0 to 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     title: str
     text: str
+    path: str
+    page: int
+    start: int
+    stop: int
+    share: float
 
 
-def search(query: Query) -> list[Passage]:
-    """The best passages first, at most `query.limit`."""
-    found: list[Passage] = []
-    return found[: query.limit]
+class Status(BaseModel):
+    """What there is to search. `embedder`: the model of the vectors, "" when words are all there is."""
+
+    documents: int = 0
+    passages: int = 0
+    embedder: str = ""
+    dimension: int = 0
+
+
+class WrongVector(ValueError):
+    """A vector of another length than those of the index."""
+
+
+class Index:
+    """The index file of this service, or none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: tuple[int, int] | None = None
+        self._reader: Reader | None = None
+
+    def _current(self) -> Reader | None:
+        """Raise StoreError for a file that is no index; the one that was open before stays until a good one comes."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        if (found.st_ino, found.st_mtime_ns) != self._file:
+            fresh = Reader(self._path)
+            if self._reader:
+                self._reader.close()
+            self._reader, self._file = fresh, (found.st_ino, found.st_mtime_ns)
+        return self._reader
+
+    def search(self, query: Query) -> list[Passage]:
+        """The best passages first. Raise StoreError, WrongVector."""
+        if (reader := self._current()) is None:
+            return []
+        hits = ranking.search(reader, query.query, query.groups, query.limit, self._vector(query, reader))
+        return [_passage(hit) for hit in hits]
+
+    def _vector(self, query: Query, reader: Reader) -> "np.ndarray | None":
+        if not query.vector:
+            return None
+        if len(query.vector) != reader.dimension:
+            raise WrongVector(f"{len(query.vector)} numbers, the index has {reader.dimension}")
+        vector = np.array(query.vector, dtype=np.float32)
+        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+    def status(self) -> Status:
+        """Raise StoreError."""
+        if (reader := self._current()) is None:
+            return Status()
+        return Status(
+            documents=reader.documents, passages=reader.passages, embedder=reader.embedder, dimension=reader.dimension
+        )
+
+
+def _passage(hit: ranking.Hit) -> Passage:
+    found = hit.passage
+    span = {"page": found.page, "start": found.start, "stop": found.stop}
+    return Passage(id=f"p{found.id}", title=found.title, text=found.text, path=found.path, share=hit.share, **span)
+
+
+__all__ = ["Index", "Passage", "Query", "Status", "StoreError", "WrongVector"]

@@ -1,0 +1,109 @@
+"""`python -m rag.command`: ingest a folder, ask, show and judge an index by hand.
+
+Exit code: 0 done, 1 something was left out or not found, 2 wrong use.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rag.embedder import Embedder, EmbedderError
+from rag.evaluate import evaluate
+from rag.ingest import Ingestion, Report
+from rag.search import Index, Query, StoreError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="rag", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("ingest", "make or renew an index"),
+        ("query", "ask it"),
+        ("status", "what it holds"),
+        ("eval", "how good it is"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--json", action="store_true")
+        if name != "eval":
+            command.add_argument("--index", type=Path, required=True)
+        if name != "status":
+            command.add_argument("--embedder", metavar="URL|SOCKET", help="who makes vectors; without: words alone")
+            command.add_argument("--model", default="bge-m3", help="of the embedder")
+    commands.choices["ingest"].add_argument("folder", type=Path)
+    commands.choices["query"].add_argument("text")
+    commands.choices["query"].add_argument("--groups", default="", help="of who asks, by commas")
+    commands.choices["query"].add_argument("--limit", type=int, default=5)
+    for name in ("corpus", "queries", "qrels"):
+        commands.choices["eval"].add_argument(name, type=Path)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command."""
+    asked = parser().parse_args(argv)
+    work = {"ingest": _ingest, "query": _query, "status": _status, "eval": _eval}[asked.command]
+    try:
+        return work(asked)
+    except (OSError, ValueError, StoreError, EmbedderError) as error:
+        print(f"rag: {error}", file=sys.stderr)
+        return 2
+
+
+def _embedder(asked: argparse.Namespace) -> Embedder | None:
+    return Embedder(asked.embedder, asked.model) if asked.embedder else None
+
+
+def _ingest(asked: argparse.Namespace) -> int:
+    if not asked.folder.is_dir():
+        raise ValueError(f"no folder: {asked.folder}")
+    began = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        left = (time.monotonic() - began) / done * (total - done)
+        if sys.stderr.isatty():
+            print(f"\r{done}/{total} files, {left:.0f} s left ", end="\n" if done == total else "", file=sys.stderr)
+
+    report = Ingestion(asked.folder, asked.index, _embedder(asked), progress=progress).run()
+    print(json.dumps(asdict(report)) if asked.json else _said(report, time.monotonic() - began))
+    return 1 if report.problems else 0
+
+
+def _said(report: Report, seconds: float) -> str:
+    counts = f"{report.documents} documents, {report.passages} passages: {report.read} read, {report.kept} as they were, {report.gone} gone"
+    left_out = [f"{path}: left out: {problem}" for path, problem in sorted(report.problems.items())]
+    unseen = [f"{path}: nobody may see it: no group in .acl.yaml" for path in report.unseen]
+    return "\n".join([*left_out, *unseen, f"{counts}, in {seconds:.1f} s"])
+
+
+def _query(asked: argparse.Namespace) -> int:
+    embedder = _embedder(asked)
+    vector = embedder.query(asked.text).tolist() if embedder else []
+    groups = [name for name in asked.groups.split(",") if name]
+    found = Index(asked.index).search(Query(query=asked.text, groups=groups, limit=asked.limit, vector=vector))
+    if asked.json:
+        print(json.dumps([passage.model_dump() for passage in found], ensure_ascii=False))
+    for passage in [] if asked.json else found:
+        print(f"[{passage.id}] {passage.title} ({passage.path}, page {passage.page})\n{passage.text}\n")
+    return 0 if found else 1
+
+
+def _status(asked: argparse.Namespace) -> int:
+    status = Index(asked.index).status().model_dump()
+    print(json.dumps(status) if asked.json else "\n".join(f"{name}: {value}" for name, value in status.items()))
+    return 0 if status["documents"] else 1
+
+
+def _eval(asked: argparse.Namespace) -> int:
+    scores = evaluate(asked.corpus, asked.queries, asked.qrels, _embedder(asked))
+    print(
+        json.dumps([asdict(score) for score in scores]) if asked.json else "\n".join(score.line() for score in scores)
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

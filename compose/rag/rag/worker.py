@@ -1,0 +1,96 @@
+"""Files read in a process of their own: bounded in memory and time, ended when it hangs, begun anew when it dies.
+
+`python -m rag.worker` reads paths from its standard input and answers each with a line of JSON.
+"""
+
+import contextlib
+import json
+import resource
+import selectors
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rag.readers import Text, Unreadable, read
+
+SECONDS = 60.0  # for one file
+_MEMORY = 1 << 30  # of addresses: a file that unpacks to more is not taken in
+
+
+class Worker:
+    """Reads files one by one. `seconds`: how long one may take."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, path: Path) -> Text:
+        """Title and pages. Raise Unreadable."""
+        line = self._asked(json.dumps(str(path)).encode() + b"\n")
+        said: dict[str, Any] = json.loads(line) if line else {"error": "takes too much memory"}
+        if "error" in said:
+            raise Unreadable(said["error"])
+        return Text(said["title"], said["pages"])
+
+    def _asked(self, line: bytes) -> bytes:
+        """Its answer; empty when it has died of the file."""
+        process = self._running()
+        question, answer = process.stdin, process.stdout
+        with contextlib.suppress(BrokenPipeError), selectors.DefaultSelector() as selector:
+            question.write(line)
+            question.flush()
+            selector.register(answer, selectors.EVENT_READ)
+            if not selector.select(self._seconds):
+                self.close()
+                raise Unreadable(f"takes longer than {self._seconds:g} s")
+            if said := bytes(answer.readline()):
+                return said
+        self.close()
+        return b""
+
+    def _running(self) -> Any:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            command = [sys.executable, "-m", "rag.worker"]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        return self._process  # a Popen whose pipes are there
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _answer(path: Path) -> dict[str, object]:
+    """Errors by name only: a library's message may quote the document."""
+    try:
+        text = read(path)
+    except Unreadable as error:
+        return {"error": str(error)}
+    except MemoryError:
+        return {"error": "takes too much memory"}
+    except Exception as error:  # whatever a library makes of a broken file
+        return {"error": f"damaged ({type(error).__name__})"}
+    # A lone surrogate is no character; JSON and SQLite would both stumble over it.
+    pages = [page.encode("utf-8", "replace").decode().replace("\0", "") for page in text.pages]
+    return {"title": text.title.encode("utf-8", "replace").decode(), "pages": pages}
+
+
+def main() -> int:
+    """Serve until the standard input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold a document
+    answers, sys.stdout = sys.stdout, sys.stderr  # a chatty library must not answer in our place
+    for line in sys.stdin:
+        answers.write(json.dumps(_answer(Path(json.loads(line)))) + "\n")
+        answers.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""From folders to an index: every kind of file, who may see it, what is new and what is gone, and files that want to hurt."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rag import readers
+from rag.ingest import Ingestion, Report
+from rag.ranking import search
+from rag.readers import KINDS
+from rag.store import Reader
+from rag.worker import Worker
+
+from tests.rag import documents
+
+PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
+
+
+@pytest.fixture(autouse=True)
+def package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that reads files finds the package as the tests do."""
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents/.acl.yaml").write_text("groups: [tous]\n")
+    return tmp_path / "documents"
+
+
+def ingest(folder: Path, **options: object) -> tuple[Report, Reader]:
+    target = folder.parent / "index.sqlite"
+    report = Ingestion(folder, target, **options).run()  # type: ignore[arg-type]
+    return report, Reader(target)
+
+
+def found(reader: Reader, text: str, group: str = "tous") -> list[str]:
+    return [hit.passage.path for hit in search(reader, text, [group], 20)]
+
+
+def test_every_kind_is_read(folder: Path) -> None:
+    kinds = documents.lay(folder / "tous")
+    assert set(kinds.values()) >= {suffix[1:] for suffix in KINDS} - {"text", "log", "markdown", "tsv", "htm", "xhtml"}
+    report, reader = ingest(folder)
+    assert (report.problems, report.documents, report.unseen) == ({}, len(kinds), [])
+    for name, kind in kinds.items():
+        assert found(reader, f"numero {kind}")[0] == f"tous/{name}", kind
+    assert found(reader, "caché") == []
+    assert found(reader, "12 euros") == ["tous/page.docx"]
+
+
+def test_a_second_run_reads_what_changed_and_drops_what_is_gone(folder: Path) -> None:
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.txt").write_text(f"Le texte {name}{name}.")
+    ingest(folder)
+    (folder / "b.txt").write_text("Autre chose.")
+    (folder / "c.txt").unlink()
+    report, reader = ingest(folder)
+    assert (report.documents, report.read, report.kept, report.gone) == (2, 1, 1, 1)
+    assert found(reader, "texte aa") == ["a.txt"]
+    assert found(reader, "texte bb cc") == ["a.txt"]
+    assert found(reader, "autre chose") == ["b.txt"]
+
+
+def test_groups_come_from_the_nearest_folder_and_change_without_a_new_reading(folder: Path) -> None:
+    (folder / "rh/paie").mkdir(parents=True)
+    (folder / "rh/.acl.yaml").write_text("groups: [rh, direction]")
+    for name in ("a.txt", "rh/b.txt", "rh/paie/c.txt"):
+        (folder / name).write_text("La prime.")
+    _, reader = ingest(folder)
+    assert {group: sorted(found(reader, "prime", group)) for group in ("tous", "rh", "direction")} == {
+        "tous": ["a.txt"],
+        "rh": ["rh/b.txt", "rh/paie/c.txt"],
+        "direction": ["rh/b.txt", "rh/paie/c.txt"],
+    }
+    (folder / "rh/paie/.acl.yaml").write_text("groups: [direction]")
+    report, reader = ingest(folder)
+    assert (report.read, report.kept) == (0, 3)
+    assert found(reader, "prime", "rh") == ["rh/b.txt"]
+
+
+def test_without_a_group_nobody_sees_it_and_that_is_said(folder: Path) -> None:
+    (folder / ".acl.yaml").unlink()
+    (folder / "a.txt").write_text("La prime.")
+    report, reader = ingest(folder)
+    assert report.unseen == ["a.txt"]
+    assert found(reader, "prime") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["groups: tous", "groups: [tous]\nusers: [x]", "[tous]", "groups: ['']", "groups: [1]", "{", "groups: ['a b']", ""],
+)
+def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> None:
+    (folder / "in").mkdir()
+    (folder / "in/.acl.yaml").write_text(text)
+    (folder / "in/a.txt").write_text("La prime.")
+    report, reader = ingest(folder)
+    assert report.problems["in/.acl.yaml"].startswith("nobody may see its folder: ")
+    assert (report.unseen, found(reader, "prime")) == (["in/a.txt"], [])
+
+
+def test_what_is_no_document_is_told_and_left_out(folder: Path) -> None:
+    (folder / "a.txt").write_text("La prime.")
+    (folder / "link.txt").symlink_to("/etc/passwd")
+    (folder / "away").symlink_to("/etc")
+    (folder / ".hidden.txt").write_text("x")
+    (folder / "program.exe").write_bytes(b"MZ")
+    os.mkfifo(folder / "pipe.txt")
+    report, _ = ingest(folder)
+    assert report.problems == {
+        "link.txt": "a link",
+        "away": "a link",
+        ".hidden.txt": "hidden",
+        "program.exe": "a kind that is not read",
+        "pipe.txt": "no file",
+    }
+    assert report.documents == 1
+
+
+def test_files_that_want_to_hurt_are_left_out_by_name_and_the_rest_is_read(folder: Path) -> None:
+    (folder / "a.txt").write_text("La prime.")
+    documents.zip_bomb(folder / "bomb.docx")
+    (folder / "encrypted.docx").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600)
+    (folder / "cut.pdf").write_bytes(documents.pdf("x")[:200])
+    (folder / "cut.xlsx").write_bytes(b"PK\x03\x04broken")
+    (folder / "empty.pdf").write_bytes(documents.pdf(" "))
+    (folder / "many.pdf").write_bytes(documents.pdf("x", pages=readers.PAGES + 1))
+    (folder / "binary.txt").write_bytes(b"\0\1\2" * 100)
+    (folder / "deep.html").write_text("<div>" * 50_000 + "profond")
+    report, reader = ingest(folder)
+    assert report.problems == {
+        "bomb.docx": "too large unpacked",
+        "encrypted.docx": "encrypted",
+        "cut.pdf": "damaged",
+        "cut.xlsx": "damaged",
+        "empty.pdf": "no text in it",
+        "many.pdf": "too many pages",
+        "binary.txt": "not text",
+    }
+    assert found(reader, "prime") == ["a.txt"]
+
+
+def test_a_file_that_hangs_or_eats_memory_costs_itself_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a reader that does both, since the libraries' own holes are closed: the process is ended, and another one goes on."""
+    module = tmp_path / "site/sitecustomize.py"
+    module.parent.mkdir()
+    module.write_text(
+        "import rag.readers.plain as plain, rag.readers.markdown as markdown, time\n"
+        "markdown.read = lambda path: time.sleep(600)\n"
+        "plain.read = lambda path, read=plain.read: bytearray(1 << 40) if path.name == 'm.txt' else read(path)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{module.parent}{os.pathsep}{PACKAGE}")
+    for name in ("a.txt", "hang.md", "m.txt", "z.txt"):
+        (folder / name).write_text("La prime.")
+    report, reader = ingest(folder, jobs=1, seconds=2.0)
+    assert report.problems == {"hang.md": "takes longer than 2 s", "m.txt": "takes too much memory"}
+    assert sorted(found(reader, "prime")) == ["a.txt", "z.txt"]
+
+
+def test_the_process_that_reads_is_bounded_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    worker = Worker()
+    worker.read(tmp_path / "a.txt")
+    limits = Path(f"/proc/{worker._process.pid}/limits").read_text()  # type: ignore[union-attr]
+    worker.close()
+    assert "Max address space         1073741824           1073741824" in limits
+    assert "Max core file size        0                    0" in limits
+
+
+def test_a_failure_leaves_the_index_that_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.txt").write_text("La prime.")
+    ingest(folder)
+    before = (folder.parent / "index.sqlite").read_bytes()
+    (folder / "b.txt").write_text("Autre.")
+    monkeypatch.setattr("rag.ingest._place", lambda fresh, target: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space left"):
+        ingest(folder)
+    assert (folder.parent / "index.sqlite").read_bytes() == before
+    assert sorted(os.listdir(folder.parent)) == ["documents", "index.sqlite"]
