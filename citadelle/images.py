@@ -129,13 +129,13 @@ def python_version(image: str) -> str:
     return done.stdout.strip()
 
 
-def download_wheels(lock: Path, target: Path, run: Run, *, python: str) -> None:
-    """Download the wheels of the hashed lock for this Python (`3.14`) and x86-64 Linux into `target`; not again for the same lock.
+def download_wheels(package: Path, target: Path, run: Run, *, python: str) -> None:
+    """Download the wheels of a package's hashed locks for this Python (`3.14`) and x86-64 Linux into `target`; not again for the same locks.
 
-    pip refuses a file whose hash the lock does not name. Needed because nothing reaches a network inside the builds.
+    pip refuses a file whose hash no lock names. Needed because nothing reaches a network inside the builds.
     """
-    stamp = target / ".lock"
-    wanted = f"{python} {hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
+    locks, stamp = sorted(package.glob("requirements*.lock")), target / ".lock"
+    wanted = f"{python} {hashlib.sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()}\n"
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     target.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def download_wheels(lock: Path, target: Path, run: Run, *, python: str) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--require-hashes", "--no-deps"]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
     command += [f"--platform={platform}" for platform in WHEELS]
-    run([*command, "--dest", str(target), "--requirement", str(lock)])
+    run([*command, "--dest", str(target), *(f"--requirement={lock}" for lock in locks)])
     stamp.write_text(wanted)
 
 

@@ -89,8 +89,8 @@ def build_engine(kind: str, log: Log) -> str:
 
 
 def build_service(name: str, log: Log) -> str:
-    lock, wheels = state.ROOT / "compose" / name / "requirements.lock", state.STATE / "wheels" / name
-    images.download_wheels(lock, wheels, lambda argv: run(argv, log), python=images.python_version(PYTHON))
+    package, wheels = state.ROOT / "compose" / name, state.STATE / "wheels" / name
+    images.download_wheels(package, wheels, lambda argv: run(argv, log), python=images.python_version(PYTHON))
     reference, built = _made(service(name), log)
     return f"{reference} {'built' if built else 'as it is'}"
 
