@@ -130,7 +130,7 @@ def python_version(image: str) -> str:
 
 
 def download_wheels(package: Path, target: Path, run: Run, *, python: str) -> None:
-    """Download the wheels of a package's hashed locks for this Python (`3.14`) and x86-64 Linux into `target`; not again for the same locks.
+    """Download the wheels of a package's hashed locks for this Python (`3.14`) and x86-64 Linux into `target`, unless that was done.
 
     pip refuses a file whose hash no lock names. Needed because nothing reaches a network inside the builds.
     """

@@ -80,10 +80,10 @@ class Serving:
         """The PC's SSH connection."""
         return self.connector.connection
 
-    def run(self, program: str, seconds: float = 60) -> Result:
+    def run(self, program: str, seconds: float = 60, stdin: bytes = b"") -> Result:
         """Run as root. Raises OSError, also where no answer comes in time."""
         try:
-            return self.connector.shell().run(program, seconds=seconds)
+            return self.connector.shell().run(program, stdin or None, seconds)
         except TimeoutError:
             raise OSError(f"no answer after {seconds:.0f} s: {program}") from None
 

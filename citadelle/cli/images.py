@@ -141,7 +141,9 @@ def service(name: str, python: str, wheels: Path) -> str:
     """Have the image of `gateway` or `rag`; gives its `name:tag`."""
     typer.echo(f"{name}: wheels by hash, then the build without a network", err=True)
     package = COMPOSE / name
-    with refusals(f"does this machine reach a package index (PIP_INDEX_URL)? {package}/requirements.lock decides which files are right"):
+    with refusals(
+        f"does this machine reach a package index (PIP_INDEX_URL)? {package}/requirements.lock decides which files are right"
+    ):
         images.download_wheels(package, wheels / name, run, python=images.python_version(python))
     with refusals(FREE):
         return images.build(images.service(name, python, COMPOSE, wheels), run)

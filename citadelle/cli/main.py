@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli import audit, escrow, gateway, image_lock, keys, lock, trail
+from citadelle.cli import audit, escrow, gateway, image_lock, keys, lock, rag, trail
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, both_sides, chosen
@@ -29,6 +29,7 @@ app.add_typer(escrow.app, name="escrow")
 app.add_typer(image_lock.app, name="images")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lock.app, name="models")
+app.add_typer(rag.app, name="rag")
 COLUMNS = ("host", "release", "services", "controls", "state")
 
 

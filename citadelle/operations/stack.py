@@ -18,6 +18,7 @@ RELEASES = "/opt/citadelle/releases"
 CURRENT = "/opt/citadelle/current"
 KEY = "/etc/citadelle/operator.key"
 KEYS_FOLDER = "/etc/citadelle/gateway"
+INDEX_FOLDER = "/var/lib/citadelle/rag"  # of the passages' index; the stack's script makes it
 PLAN = "plan.json"  # in a release: what computes, and how much memory was planned for what
 
 # What runs depends on the host's hardware, which may be known only when its turn comes.

@@ -98,6 +98,7 @@ def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, har
         "VERDICT_DIR": str(Path(verify.VERDICT).parent),
         "KEYS_DIR": operations.KEYS_FOLDER,
         "AUDIT_DIR": audit_receiver.FOLDER,
+        "RAG_DIR": operations.INDEX_FOLDER,
         "CHAT_MODEL": model.short_name,
         "ENGINE_MODEL_BLOB": model.weights.blob,
         "ENGINE_CONTEXT": budget.context,

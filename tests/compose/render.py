@@ -77,7 +77,7 @@ def own_model(engine: str, accelerator: str = "") -> dict[str, Any]:
     """The model as read here."""
     model: dict[str, Any] = {}
     for path in files(engine, accelerator):
-        model = _merge(model, yaml.safe_load(_interpolate(path.read_text("utf-8"))))
+        model = _merge(model, yaml.safe_load(interpolate(path.read_text("utf-8"))))
     for service in model["services"].values():
         for mount in service.get("volumes", []):
             if mount["source"].startswith("."):
@@ -92,7 +92,8 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _interpolate(text: str) -> str:
+def interpolate(text: str) -> str:
+    """Put the values of `stack.env` in the place of required variables."""
     values = dotenv_values(STACK_ENV)
     text = re.sub(r"(?<!\$)\$\{(\w+):\?\}", lambda match: values[match[1]] or "", text)
     return text.replace("$$", "$")

@@ -243,3 +243,23 @@ def test_a_waiver_needs_reason_and_expiry(wrong: dict[str, Any]) -> None:
 def test_a_rule_that_checks_nothing_is_refused(rule: str) -> None:
     with pytest.raises(ValidationError):
         Policy.model_validate({"rules": [yaml.safe_load(rule)]})
+
+
+def test_the_job_that_reads_documents_is_confined_as_a_service_is() -> None:
+    """But for what it is: it runs once, so it has no health and no restart; it has no network at all; it writes the index."""
+    text = (render.COMPOSE / "ingest.yaml").read_text("utf-8").replace("${RAG_DOCUMENTS:?}", "/srv/documents")
+    model = yaml.safe_load(render.interpolate(text))
+    assert sorted(str(finding) for finding in judge(model, POLICY)) == [
+        "ingest: health-start: healthcheck.start_period is None, present True is required",
+        "ingest: health: healthcheck.test is None, present True is required",
+        "ingest: mounts: /var/lib/citadelle/rag is mounted for writing",
+        "ingest: networks: is not named by the policy",
+        "ingest: restart: restart is 'no', equals 'on-failure:5' is required",
+    ]
+    assert model["services"]["ingest"]["network_mode"] == "none"
+
+
+def test_the_job_runs_with_the_user_and_the_image_of_the_service_whose_index_it_makes() -> None:
+    job = yaml.safe_load((render.COMPOSE / "ingest.yaml").read_text("utf-8"))["services"]["ingest"]
+    rag = yaml.safe_load((render.COMPOSE / "compose.yaml").read_text("utf-8"))["services"]["rag"]
+    assert (job["user"], job["image"], job["network_mode"]) == (rag["user"], rag["image"], rag["network_mode"])

@@ -126,7 +126,7 @@ def run(policies: Path, tmp_path: Path) -> Run:
     """Run an async scenario against a fresh stack: `run(scenario, mode=..., rag_socket=..., engine_url=...)`."""
 
     def start(scenario: Callable[[Stack], Awaitable[None]], mode: str | int = "answer", **settings: Any) -> None:
-        write_keys(tmp_path / "keys.json", KEY)
+        write_keys(tmp_path / "keys.json", KEY, groups=["staff"])
         asyncio.run(_whole(scenario, mode, policies, tmp_path / "keys.json", settings))
 
     return start

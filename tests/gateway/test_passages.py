@@ -47,7 +47,7 @@ def test_passages_stand_fenced_before_the_question(run: Run, tmp_path: Path) -> 
     async def scenario(stack: Stack) -> None:
         async with rag_double(tmp_path / "rag.sock", {"passages": [PASSAGE]}) as asked:
             assert (await stack.ask("How many days?"))[0] == 200
-        assert asked == [{"query": "How many days?", "limit": 5}]
+        assert asked == [{"query": "How many days?", "groups": ["staff"], "limit": 5}]
         system, user = stack.engine.requests[0]["messages"]
         assert system == {"role": "system", "content": stack.prompt}
         opened = re.match(r"<(data-[0-9a-f]{16})>\n\[doc1\] Holidays\n25 days", user["content"])

@@ -105,7 +105,7 @@ class Inference:
     async def _chat(self, exchange: Exchange, request: Chat, ticket: Ticket, rules: Rules) -> None:
         model = self._settings.chat_model
         await self._opened(exchange)
-        fenced = await self._passages.fenced(request.question, rules.policy)
+        fenced = await self._passages.fenced(request.question, exchange.key, rules.policy)
         exchange.passages = bool(fenced)
         if most := request.options.get("max_tokens"):
             request.options["max_tokens"] = ticket.most_out(most)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import orjson
 from pydantic import Field, TypeAdapter
 
 from gateway.chat import defuse
+from gateway.keys import Key
 from gateway.log import event
 from gateway.settings import Policy, Rag, Strict
 from gateway.upstream import FAILURES, Upstream
@@ -22,6 +24,11 @@ class Passage(Strict):
     id: Annotated[str, Field(max_length=128)]
     title: Annotated[str, Field(max_length=512)]
     text: str
+    path: str = ""
+    page: int = 0
+    start: int = 0
+    stop: int = 0
+    share: float = 0
 
 
 class _Answer(Strict):
@@ -42,21 +49,21 @@ class Passages:
         if self._upstream:
             self._upstream.close()
 
-    async def fenced(self, question: str, policy: Policy) -> str:
-        """The passages for a question as one fenced text, or "". A service that fails is logged and costs its passages only."""
-        if not self._upstream or not question:
+    async def fenced(self, question: str, key: Key | None, policy: Policy) -> str:
+        """The passages that a key's groups may see, as one fenced text or "". A service that fails is logged, and costs its passages only."""
+        if not self._upstream or not question or not key or not key.groups:
             return ""
         try:
             async with asyncio.timeout(policy.rag.seconds):
-                found = await _search(self._upstream, question, policy.rag)
+                found = await _search(self._upstream, question, key.groups, policy.rag)
         except (*FAILURES, ValueError) as error:
             event("rag_failed", error=type(error).__name__)
             return ""
         return fence(found, policy)
 
 
-async def _search(upstream: Upstream, question: str, rag: Rag) -> list[Passage]:
-    body = orjson.dumps({"query": question[: rag.query_chars], "limit": rag.passages})
+async def _search(upstream: Upstream, question: str, groups: Sequence[str], rag: Rag) -> list[Passage]:
+    body = orjson.dumps({"query": question[: rag.query_chars], "groups": groups, "limit": rag.passages})
     content = b""
     answer = await upstream.ask("POST", "/search", body, "application/json")
     try:
@@ -82,4 +89,5 @@ def fence(passages: list[Passage], policy: Policy) -> str:
 
 def _quoted(passage: Passage, policy: Policy) -> str:
     text = passage.text[: policy.rag.passage_chars]
-    return defuse(f"[{passage.id}] {passage.title}\n{text}", policy)
+    place = f", page {passage.page}" if passage.page > 1 else ""
+    return defuse(f"[{passage.id}] {passage.title}{place}\n{text}", policy)

@@ -9,11 +9,13 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rag.embedder import Embedder, EmbedderError
-from rag.evaluate import evaluate
-from rag.ingest import Ingestion, Report
 from rag.search import Index, Query, StoreError
+
+if TYPE_CHECKING:
+    from rag.ingest import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--embedder", metavar="URL|SOCKET", help="who makes vectors; without: words alone")
             command.add_argument("--model", default="bge-m3", help="of the embedder")
     commands.choices["ingest"].add_argument("folder", type=Path)
-    commands.choices["query"].add_argument("text")
+    commands.choices["query"].add_argument(
+        "text", help="- reads it from the standard input, where no list of processes shows it"
+    )
     commands.choices["query"].add_argument("--groups", default="", help="of who asks, by commas")
     commands.choices["query"].add_argument("--limit", type=int, default=5)
     for name in ("corpus", "queries", "qrels"):
@@ -58,6 +62,8 @@ def _embedder(asked: argparse.Namespace) -> Embedder | None:
 
 
 def _ingest(asked: argparse.Namespace) -> int:
+    from rag.ingest import Ingestion  # with readers that the service does not have
+
     if not asked.folder.is_dir():
         raise ValueError(f"no folder: {asked.folder}")
     began = time.monotonic()
@@ -72,7 +78,7 @@ def _ingest(asked: argparse.Namespace) -> int:
     return 1 if report.problems else 0
 
 
-def _said(report: Report, seconds: float) -> str:
+def _said(report: "Report", seconds: float) -> str:
     counts = f"{report.documents} documents, {report.passages} passages: {report.read} read, {report.kept} as they were, {report.gone} gone"
     left_out = [f"{path}: left out: {problem}" for path, problem in sorted(report.problems.items())]
     unseen = [f"{path}: nobody may see it: no group in .acl.yaml" for path in report.unseen]
@@ -80,10 +86,11 @@ def _said(report: Report, seconds: float) -> str:
 
 
 def _query(asked: argparse.Namespace) -> int:
+    text = sys.stdin.read() if asked.text == "-" else asked.text
     embedder = _embedder(asked)
-    vector = embedder.query(asked.text).tolist() if embedder else []
+    vector = embedder.query(text).tolist() if embedder else []
     groups = [name for name in asked.groups.split(",") if name]
-    found = Index(asked.index).search(Query(query=asked.text, groups=groups, limit=asked.limit, vector=vector))
+    found = Index(asked.index).search(Query(query=text.strip(), groups=groups, limit=asked.limit, vector=vector))
     if asked.json:
         print(json.dumps([passage.model_dump() for passage in found], ensure_ascii=False))
     for passage in [] if asked.json else found:
@@ -98,6 +105,8 @@ def _status(asked: argparse.Namespace) -> int:
 
 
 def _eval(asked: argparse.Namespace) -> int:
+    from rag.evaluate import evaluate
+
     scores = evaluate(asked.corpus, asked.queries, asked.qrels, _embedder(asked))
     print(
         json.dumps([asdict(score) for score in scores]) if asked.json else "\n".join(score.line() for score in scores)

@@ -11,7 +11,7 @@ import yaml
 from rag.readers import KINDS
 
 ACL = ".acl.yaml"
-_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag import ranking
 from rag.store import Reader, StoreError
 
-Group = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class Query(BaseModel):

@@ -1,0 +1,104 @@
+"""`citadelle rag`: documents of a host to its index, a question to that index, what it holds; all on the host, without a network."""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from citadelle.cli.hosts import Serving
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+
+app = typer.Typer(
+    no_args_is_help=True, help="Documents: make each host's index of a folder, ask it, show what it holds."
+)
+STACK = "/usr/local/lib/citadelle/stack"
+COMMAND = "docker exec --interactive citadelle-rag-1 python3 -m rag.command"
+INDEX = "--json --index /var/lib/rag/index.sqlite"
+INGEST_SECONDS = 24 * 3600.0
+FOUND_NOTHING = 1  # the exit code of the program on the host for an empty answer
+
+
+@app.command()
+def ingest(
+    folder: Annotated[
+        str, typer.Argument(help="Folder of documents on the host; `.acl.yaml` in it says who may see them.")
+    ],
+    host: HostOption = "*",
+    inventory: InventoryOption = "inventory",
+    json: JsonOption = False,
+) -> None:
+    """Make or renew the index; what has not changed is not read again. Exit code 1 when a file was left out."""
+    rows = [
+        _said(one, f"{STACK} ingest {shlex.quote(folder)}", seconds=INGEST_SECONDS) for one in chosen(inventory, host)
+    ]
+    _show(rows, json, _ingested)
+    raise typer.Exit(1 if any("error" in row or row["answer"]["problems"] for row in rows) else 0)
+
+
+def _ingested(report: dict[str, Any]) -> list[str]:
+    lines = [f"{path}: left out: {problem}" for path, problem in sorted(report["problems"].items())]
+    lines += [f"{path}: nobody may see it: no group in .acl.yaml" for path in report["unseen"]]
+    counts = f"{report['read']} read, {report['kept']} as they were, {report['gone']} gone"
+    return [*lines, f"{report['documents']} documents, {report['passages']} passages: {counts}"]
+
+
+@app.command()
+def query(  # noqa: PLR0917  options of a command
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    groups: Annotated[str, typer.Option(help="Groups of who asks, by commas: nothing is found for nobody.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=20)] = 5,
+    host: HostOption = "*",
+    inventory: InventoryOption = "inventory",
+    json: JsonOption = False,
+) -> None:
+    """Ask the index itself, without a model: the passages that somebody of these groups would get. Exit code 1 when there are none."""
+    command = f"{COMMAND} query {INDEX} --groups={shlex.quote(groups)} --limit={limit} -"
+    rows = [_said(one, command, stdin=text.encode()) for one in chosen(inventory, host)]
+    _show(
+        rows,
+        json,
+        lambda found: [
+            f"[{row['id']}] {row['title']} ({row['path']}, page {row['page']})\n{row['text']}\n" for row in found
+        ],
+    )
+    raise typer.Exit(0 if all(row.get("answer") for row in rows) else 1)
+
+
+@app.command()
+def status(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
+    """Show what each index holds. Exit code 1 when one holds nothing."""
+    rows = [_said(one, f"{COMMAND} status {INDEX}") for one in chosen(inventory, host)]
+    _show(rows, json, _counts)
+    raise typer.Exit(0 if all("answer" in row and row["answer"]["documents"] for row in rows) else 1)
+
+
+def _counts(answer: dict[str, Any]) -> list[str]:
+    embedder = answer["embedder"] or "none: words alone"
+    return [f"{answer['documents']} documents, {answer['passages']} passages, embedder {embedder}"]
+
+
+def _said(serving: Serving, command: str, *, stdin: bytes = b"", seconds: float = 60) -> dict[str, Any]:
+    """The answer of a program on the host, or the problem with its hint."""
+    try:
+        result = serving.run(command, seconds=seconds, stdin=stdin)
+        if result.code in (0, FOUND_NOTHING) and result.stdout.strip():
+            return {"host": serving.pc, "answer": json_module.loads(result.stdout)}
+        said = result.stderr.decode(errors="replace").strip().removeprefix(f"{serving.pc}: ")
+        what, hint = serving.problem(OSError(said or f"exit code {result.code}: {command}"))
+    except (OSError, ValueError) as error:
+        what, hint = serving.problem(error)
+    return {"host": serving.pc, "error": what, "hint": hint}
+
+
+def _show(rows: list[dict[str, Any]], json: bool, lines: Any) -> None:
+    if json:
+        typer.echo(json_module.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        if "error" in row:
+            typer.echo(f"{row['host']}: {row['error']}\nhint: {row['hint']}", err=True)
+        for line in lines(row["answer"]) if "answer" in row else []:
+            typer.echo(f"{row['host']}: {line}")

@@ -1,0 +1,120 @@
+"""Documents of a PC: made into the index by the command, found by who may see them, part of the prompt of the right key only."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.lab.conftest import Read
+from tests.lab.powershell import MISSING
+from tests.lab.state import Pc
+from tests.rag import documents
+
+pytestmark = pytest.mark.lab
+FOLDER = "/srv/documents"
+
+
+def citadelle(pc: Pc, *words: str) -> tuple[int, list[dict[str, object]]]:
+    """Exit code and answers of `citadelle rag ... --json` for one PC."""
+    command = [sys.executable, "-m", "citadelle.cli", "rag", *words, "--host", pc.name, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    return done.returncode, json.loads(done.stdout)
+
+
+def lay(read: Read, pc: Pc, tmp_path: Path) -> None:
+    """A document of each kind for the staff, one for the board, one for nobody, and one that is broken."""
+    folder = tmp_path / "documents"
+    documents.lay(folder / "staff")
+    (folder / "staff/.acl.yaml").write_text("groups: [staff]")
+    (folder / "staff/broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    (folder / "board").mkdir()
+    (folder / "board/.acl.yaml").write_text("groups: [board]")
+    (folder / "board/bonus.md").write_text("# Primes\n\nLe code du coffre est zebulon.")
+    (folder / "draft.md").write_text("Brouillon sur le zebulon.")
+    read(pc, f"rm -rf {FOLDER}")
+    subprocess.run(["docker", "cp", str(folder), f"{pc.container}:{FOLDER}"], check=True, capture_output=True)
+    read(pc, f"chmod -R a+rX {FOLDER}")  # a temporary folder of tests is for its owner only
+
+
+@pytest.fixture(params=["pc1", "srv1"])
+def pc(request: pytest.FixtureRequest, pcs: list[Pc], converged: None) -> Pc:
+    found = [one for one in pcs if one.name == request.param]
+    if not found:
+        pytest.skip(MISSING)
+    return found[0]
+
+
+def test_documents_are_found_by_who_may_see_them(pc: Pc, read: Read, tmp_path: Path) -> None:
+    lay(read, pc, tmp_path)
+    code, [row] = citadelle(pc, "ingest", FOLDER)
+    report = row["answer"]
+    assert (code, report["documents"], report["problems"]) == (1, 12, {"staff/broken.pdf": "damaged"})
+    assert report["unseen"] == ["draft.md"]
+    for kind in ("pdf", "docx", "odt", "pptx", "xlsx", "html", "md", "txt", "csv", "eml"):
+        _, [row] = citadelle(pc, "query", f"badge numero {kind}", "--groups", "staff")
+        assert row["answer"][0]["path"].endswith(f".{kind}")
+    assert citadelle(pc, "query", "zebulon", "--groups", "staff")[1][0]["answer"] == []
+    assert [found["path"] for found in citadelle(pc, "query", "zebulon", "--groups", "board")[1][0]["answer"]] == [
+        "board/bonus.md"
+    ]
+    assert citadelle(pc, "query", "zebulon")[1][0]["answer"] == []
+    code, [row] = citadelle(pc, "ingest", FOLDER)
+    assert (row["answer"]["read"], row["answer"]["kept"]) == (0, 12)
+
+
+def test_the_index_is_of_the_service_alone_and_the_job_has_left_nothing(pc: Pc, read: Read) -> None:
+    assert read(pc, "stat -c '%U %a' /var/lib/citadelle/rag /var/lib/citadelle/rag/*").split("\n") == [
+        "citadelle-rag 750",
+        "citadelle-rag 640",
+    ]
+    assert read(pc, "docker ps --all --quiet --filter label=com.docker.compose.project=citadelle-ingest") == ""
+
+
+def test_a_folder_that_is_not_there_or_closed_is_named_with_a_cure(pc: Pc, read: Read) -> None:
+    code, [row] = citadelle(pc, "ingest", "/srv/nowhere")
+    assert (code, row["error"]) == (1, "folder of documents is not on this host: /srv/nowhere")
+    read(pc, "install -d -m 700 /srv/closed")
+    _, [row] = citadelle(pc, "ingest", "/srv/closed")
+    assert row["error"] == "folder of documents cannot be read by the account of rag: /srv/closed"
+    assert row["hint"] == "setfacl -R -m u:10003:rX '/srv/closed'"
+
+
+def test_passages_reach_the_prompt_of_a_key_of_their_group_only(pc: Pc, read: Read) -> None:
+    """Read in the audit trail, which says whether a prompt had passages."""
+    for name, group in (("rag-board", "board"), ("rag-other", "other")):
+        command = [
+            sys.executable,
+            "-m",
+            "citadelle.cli",
+            "keys",
+            "create",
+            name,
+            "--group",
+            group,
+            "--host",
+            pc.name,
+            "--json",
+        ]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+        secret = json.loads(done.stdout)
+        key = (secret[0] if isinstance(secret, list) else secret)["key"]
+        body = {"model": read(pc, "sed -n s/^CHAT_MODEL=//p /opt/citadelle/current/stack.env"), "max_tokens": 8}
+        body["messages"] = [{"role": "user", "content": "Le code du coffre zebulon ?"}]
+        head = f"Authorization: Bearer {key}"
+        answer = (
+            f"curl -sS -H {shlex.quote(head)} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
+        )
+        assert "choices" in read(pc, f"{answer} http://127.0.0.1:8080/v1/chat/completions")
+    records = [json.loads(line) for line in read(pc, "cat /var/log/citadelle/audit/*.jsonl | tail -n 20").splitlines()]
+    told = {record["key"]: record["passages"] for record in records if record.get("key", "").startswith("rag-")}
+    assert told == {"rag-board": True, "rag-other": False}
+    for name in ("rag-board", "rag-other"):
+        subprocess.run(
+            [sys.executable, "-m", "citadelle.cli", "keys", "revoke", name, "--host", pc.name], cwd=ROOT, check=True
+        )
