@@ -39,3 +39,15 @@ def test_an_unknown_word(command: Command) -> None:
     said = command("aks")
     assert said.code == 2
     assert "No such command 'aks'" in said.err
+
+
+def test_the_command_warns_of_nothing() -> None:
+    """pyinfra patches modules when it is imported, and says so on every run where one of them was imported before."""
+    command = [sys.executable, "-m", "citadelle.cli", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    order = "import citadelle.cli.main"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", order], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "MonkeyPatchWarning" not in done.stderr, done.stderr

@@ -56,14 +56,13 @@ def test_documents_are_found_by_who_may_see_them(pc: Pc, read: Read, tmp_path: P
     report = row["answer"]
     assert (code, report["documents"], report["problems"]) == (1, 12, {"staff/broken.pdf": "damaged"})
     assert report["unseen"] == ["draft.md"]
-    for kind in ("pdf", "docx", "odt", "pptx", "xlsx", "html", "md", "txt", "csv", "eml"):
-        _, [row] = citadelle(pc, "query", f"badge numero {kind}", "--groups", "staff")
-        assert row["answer"][0]["path"].endswith(f".{kind}")
+    _, [row] = citadelle(pc, "query", "badge bleu numero", "--groups", "staff", "--limit", "20")
+    kinds = {"pdf", "docx", "odt", "pptx", "xlsx", "html", "md", "txt", "csv", "eml"}
+    assert {found["path"].rpartition(".")[2] for found in row["answer"]} == kinds
     assert citadelle(pc, "query", "zebulon", "--groups", "staff")[1][0]["answer"] == []
     assert [found["path"] for found in citadelle(pc, "query", "zebulon", "--groups", "board")[1][0]["answer"]] == [
         "board/bonus.md"
     ]
-    assert citadelle(pc, "query", "zebulon")[1][0]["answer"] == []
     code, [row] = citadelle(pc, "ingest", FOLDER)
     assert (row["answer"]["read"], row["answer"]["kept"]) == (0, 12)
 
