@@ -50,7 +50,7 @@ class Passages:
             self._upstream.close()
 
     async def fenced(self, question: str, key: Key | None, policy: Policy) -> str:
-        """The passages that a key's groups may see, as one fenced text or "". A service that fails is logged, and costs its passages only."""
+        """The passages that a key's groups may see, fenced as one text, or "". A failing service is logged and costs its passages only."""
         if not self._upstream or not question or not key or not key.groups:
             return ""
         try:
