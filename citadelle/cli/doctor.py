@@ -103,7 +103,7 @@ class Probe:
 PROBES = [
     Probe("H040", "/healthz", with_key=False, wanted=200),
     Probe("H041", "/v1/models", with_key=False, wanted=401),
-    Probe("H042", "/api/tags", with_key=True, wanted=404),
+    Probe("H042", "/api/ps", with_key=True, wanted=404),
 ]
 LOGS = "on the host: docker logs citadelle-gateway-1"
 
