@@ -8,6 +8,7 @@ from roles.accelerator.deploy import accelerator, container_toolkit
 from roles.bitlocker.deploy import bitlocker
 from roles.docker.deploy import docker
 from roles.hardening.deploy import hardening
+from roles.line.deploy import line
 from roles.model_files.deploy import model_files
 from roles.platform.deploy import platform
 from roles.service_user.deploy import service_user
@@ -21,6 +22,7 @@ if "windows" in host.groups:
     hardening()  # before any encryption: its policies say by which method
     bitlocker()  # before the distribution: its disk, models and keys come under an encryption that has begun
     wsl()
+    line()  # last: a run that fails here has set all else
 
 if "windows" in host.groups or "wsl" in host.groups:
     # pyinfra orders by dependencies alone: an operation of both hosts of a PC keeps what is below behind what is above.

@@ -21,6 +21,7 @@ def _data(pc: dict) -> dict:
         "ssh_key": str(_state / "id_ed25519"),
         "ssh_known_hosts_file": str(_state / "known_hosts"),
         "ssh_strict_host_key_checking": "yes",
+        "line_networks": [pc["address"].rpartition(".")[0] + ".0/24"],
         "docker_source": "distribution",
         "models_store": str(_state / "models"),
         "models_lock": str(_state / "policies/models.lock.json"),

@@ -87,5 +87,5 @@ def _devices(pc: str, state: State) -> Check:
 
 
 def _control(pc: str, verdict: Verdict) -> Check:
-    step = DEPLOY if verdict.control.apply is not None and verdict.status == "fail" else ACCEPT
+    step = DEPLOY if verdict.control.is_set and verdict.status == "fail" else ACCEPT
     return Check(verdict.control.id, pc, not verdict.deviates, verdict.told(), step)

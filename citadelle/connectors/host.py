@@ -56,6 +56,11 @@ class SSHHostConnector(BaseConnector):
         """The PC's one connection."""
         return connection(Target.from_data(self.pc, self.data))
 
+    @property
+    def user(self) -> str:
+        """As whom this controller comes."""
+        return self.connection.target.user
+
     def connect(self) -> None:
         """Open the PC's connection. Raises `ConnectError` with what is wrong and its cure."""
         try:
@@ -80,9 +85,21 @@ class SSHHostConnector(BaseConnector):
             count(self.host.name, "shells")
         return self._shell
 
-    def open_shell(self) -> Any:
-        """Start a shell on the PC."""
+    def open_shell(self, line: Connection | None = None) -> Any:
+        """Start a shell on the PC, over its one connection unless another is given."""
         raise NotImplementedError
+
+    def stranger(self, script: str, seconds: float) -> Result:
+        """Run one script over a connection of its own: as somebody who was not here before. What is open already proves nothing.
+
+        Raises OSError, `TimeoutError` after `seconds`.
+        """
+        line = Connection(self.connection.target)
+        try:
+            result: Result = self.open_shell(line).run(script, seconds=seconds)
+            return result
+        finally:
+            line.close()
 
     def run(self, *arguments: Any) -> Result:
         """`run` of the open shell; what could not be sent at all is sent once more, over a new line."""

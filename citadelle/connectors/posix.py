@@ -13,6 +13,7 @@ from pyinfra.connectors.util import extract_control_arguments, make_unix_command
 from citadelle.connectors.host import SSHHostConnector
 from citadelle.connectors.posix_files import PosixFiles
 from citadelle.connectors.shell import Result, Shell, ShellRefused
+from citadelle.connectors.ssh import Connection
 from citadelle.connectors.text import lines
 from citadelle.connectors.transfer import Side
 
@@ -26,10 +27,10 @@ class PosixConnector(SSHHostConnector):
     SHELL: ClassVar[str]
     SFTP: ClassVar[str]
 
-    def open_shell(self) -> Shell:
+    def open_shell(self, line: Connection | None = None) -> Shell:
         """A root shell on the host."""
         try:
-            return Shell(self.connection, self.SHELL)
+            return Shell(line or self.connection, self.SHELL)
         except ShellRefused as error:
             raise OSError(self.refused(error)) from error
 

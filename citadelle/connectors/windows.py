@@ -135,10 +135,10 @@ class WindowsConnector(SSHHostConnector):
         """`@windows/NAME` in group `windows`."""
         return WindowsConnector.names("windows", name)
 
-    def open_shell(self) -> PowerShell:
+    def open_shell(self, line: Connection | None = None) -> PowerShell:
         """Start a PowerShell."""
         count(self.host.name, "powershell")
-        return PowerShell(self.connection)
+        return PowerShell(line or self.connection)
 
     def execute(self, command: StringCommand, print_input: bool, arguments: dict[str, Any]) -> Result:
         """Run one script. `_stdin` and privilege arguments are refused: SSH is elevated already."""

@@ -18,6 +18,7 @@ from pyinfra.connectors.ssh import ConnectorData
 from citadelle.connectors.host import DATA_META
 from citadelle.connectors.posix import PosixConnector
 from citadelle.connectors.shell import Result, ShellRefused
+from citadelle.connectors.ssh import Connection
 from citadelle.connectors.text import windows_lines
 
 # The stub in System32 does not work in a session of sshd; this one does.
@@ -77,10 +78,10 @@ class WSLConnector(PosixConnector):
     def SFTP(self) -> str:  # type: ignore[override]
         return self._exec("/usr/lib/openssh/sftp-server")
 
-    def open_shell(self) -> Any:
+    def open_shell(self, line: Connection | None = None) -> Any:
         """A root shell in the distribution. Raises `DistributionMissing`."""
         try:
-            return super().open_shell()
+            return super().open_shell(line)
         except OSError as error:
             cause = error.__cause__
             if isinstance(cause, ShellRefused) and "WSL_E_DISTRO_NOT_FOUND" in "".join(windows_lines(cause.output)):

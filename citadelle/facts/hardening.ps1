@@ -63,7 +63,11 @@ Read-Section 'session' {
     $groups = & whoami.exe /groups /fo csv /nh
     if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
     # Without the names: identifiers are enough.
-    [ordered]@{ Groups = @($groups | ForEach-Object { [regex]::Matches($_, 'S-1-[0-9-]+') } | ForEach-Object { $_.Value }) -join ' '; UICulture = [string](Get-UICulture).Name }
+    [ordered]@{
+        Groups    = @($groups | ForEach-Object { [regex]::Matches($_, 'S-1-[0-9-]+') } | ForEach-Object { $_.Value }) -join ' '
+        UICulture = [string](Get-UICulture).Name
+        Client    = ([string]$env:SSH_CONNECTION -split ' ')[0]
+    }
 }
 Read-Section 'computer' {
     $system = Get-CimInstance -ClassName Win32_ComputerSystem
@@ -125,54 +129,7 @@ Read-List 'bitlocker' {
         $volume
     }
 }
-Read-List 'firewall_profiles' {
-    Get-NetFirewallProfile -PolicyStore ActiveStore | ForEach-Object {
-        Add-Number ([ordered]@{ Name = [string]$_.Name }) $_ @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction',
-            'AllowInboundRules', 'AllowLocalFirewallRules', 'NotifyOnListen', 'LogBlocked', 'LogMaxSizeKilobytes')
-    }
-}
-Read-List 'firewall_rules' {
-    Get-NetFirewallRule -Name 'OpenSSH-Server-In-TCP*', 'citadelle-*' | ForEach-Object {
-        $port = $_ | Get-NetFirewallPortFilter
-        $address = $_ | Get-NetFirewallAddressFilter
-        [ordered]@{
-            Name          = [string]$_.Name
-            Enabled       = [int]$_.Enabled
-            Direction     = [int]$_.Direction
-            Action        = [int]$_.Action
-            Profile       = [int]$_.Profile
-            Protocol      = [string]$port.Protocol
-            LocalPort     = @($port.LocalPort | ForEach-Object { [string]$_ })
-            RemoteAddress = @($address.RemoteAddress | ForEach-Object { [string]$_ })
-        }
-    }
-}
-Read-List 'hyperv_firewall' {
-    Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
-        Add-Number ([ordered]@{ Name = [string]$_.Name }) $_ @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction',
-            'LoopbackEnabled', 'AllowHostPolicyMerge')
-    }
-}
-Read-List 'hyperv_rules' {
-    Get-NetFirewallHyperVRule -VMCreatorId '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
-        $rule = [ordered]@{ Name = [string]$_.Name; LocalPorts = @($_.LocalPorts | ForEach-Object { [string]$_ }) }
-        Add-Number $rule $_ @('Enabled', 'Direction', 'Action')
-    }
-}
-Read-List 'port_proxies' {
-    foreach ($kind in 'v4tov4', 'v4tov6', 'v6tov4', 'v6tov6') {
-        $key = "HKLM:\SYSTEM\CurrentControlSet\Services\PortProxy\$kind\tcp"
-        if (Test-Path -LiteralPath $key) {
-            $item = Get-Item -LiteralPath $key
-            $item.GetValueNames() | ForEach-Object { [ordered]@{ Listen = [string]$_; Connect = [string]$item.GetValue($_) } }
-        }
-    }
-}
-Read-List 'listeners' {
-    Get-NetTCPConnection -State Listen | ForEach-Object {
-        [ordered]@{ LocalAddress = [string]$_.LocalAddress; LocalPort = [int]$_.LocalPort }
-    }
-}
+# LINE: what the line to the PC hangs on stands in line.ps1.
 Read-List 'services' {
     Get-CimInstance -ClassName Win32_Service | ForEach-Object {
         [ordered]@{ Name = [string]$_.Name; State = [string]$_.State; StartMode = [string]$_.StartMode }

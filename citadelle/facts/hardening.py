@@ -13,9 +13,15 @@ from citadelle.facts.base import Fact, WindowsFact
 from citadelle.hardening import linux
 from citadelle.hardening.state import State
 
-SCRIPT = files("citadelle.facts").joinpath("hardening.ps1").read_text("utf-8")
+_SOURCES = files("citadelle.facts")
+_LINE = "# LINE: what the line to the PC hangs on stands in line.ps1.\n"
+SCRIPT = (
+    _SOURCES.joinpath("hardening.ps1")
+    .read_text("utf-8")
+    .replace(_LINE, _SOURCES.joinpath("line.ps1").read_text("utf-8"))
+)
 # The functions of the look; what sets controls reads them again by the same ones.
-LOOK = files("citadelle.facts").joinpath("hardening.sh").read_text("utf-8")
+LOOK = _SOURCES.joinpath("hardening.sh").read_text("utf-8")
 
 
 class Hardening(WindowsFact[State]):

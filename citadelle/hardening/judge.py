@@ -119,7 +119,8 @@ def wanted_text(control: Control) -> str:
     return expression.describe(control.wanted)
 
 
-def _wrong(value: list[Any], control: Control) -> list[Any]:
+def wrong(value: list[Any], control: Control) -> list[Any]:
+    """The items of a list that are not as the control wants each of them."""
     return [item for item in value if not expression.matches(item, control.wanted["every"])]
 
 
@@ -128,7 +129,11 @@ def _cure(value: Any, control: Control) -> str:
     if not isinstance(value, list) or "every" not in control.wanted:
         return ""
     return "; ".join(
-        f"{item['volume']} {item['meaning']}: {item['cure']}" for item in _wrong(value, control) if "cure" in item
+        f"{item['volume']} {item['meaning']}: {item['cure']}"
+        if "cure" in item
+        else f"{item.get('Name')} is set by a group policy: {item['managed']}"
+        for item in wrong(value, control)
+        if "cure" in item or "managed" in item
     )
 
 
@@ -139,7 +144,7 @@ def _found(value: Any, control: Control) -> str:
     if not isinstance(value, list) or "every" not in control.wanted:
         return expression.show(value)
     names = dict.fromkeys([*NAMES, *control.wanted["every"]])
-    shown = [{name: item[name] for name in names if name in item} for item in _wrong(value, control) or value]
+    shown = [{name: item[name] for name in names if name in item} for item in wrong(value, control) or value]
     return expression.show(shown)
 
 
@@ -201,6 +206,27 @@ def _right(probe: Probe, state: State) -> Any:
     return _section("security_policy", state)["rights"].get(probe.target, [])
 
 
+def _profile(probe: Probe, state: State) -> Any:
+    """Each profile with the policy that sets its property for this PC, if there is one."""
+    section = "firewall_profiles" if probe.kind == "profile" else "hyperv_firewall"
+    policies = [] if probe.kind == "hyperv" else state.sections.get("firewall_policy", [])
+    managed = {str(one.get("Profile")): one.get("Key") for one in policies if one.get("Property") == probe.target}
+    return [
+        item | ({"managed": managed[name]} if (name := str(item.get("Name"))) in managed else {})
+        for item in _section(section, state)
+    ]
+
+
+def _directive(probe: Probe, state: State) -> Any:
+    """Of a Windows PC: what sshd itself tells; a `Match` block that says something else counts more."""
+    section, name = _section("sshd", state), probe.target.lower()
+    if name in section["overrides"]:
+        return section["overrides"][name]
+    if (value := section["effective"].get(name, probe.default)) is None:
+        raise Unknown(f"sshd does not say: {probe.target}")
+    return value
+
+
 def _path(probe: Probe, state: State) -> Any:
     name, *rest = probe.target.split(".")
     value = _section(name, state)
@@ -217,5 +243,8 @@ _READERS = {
     "audit": _audit,
     "account": _account,
     "right": _right,
+    "profile": _profile,
+    "hyperv": _profile,
+    "directive": _directive,
     "state": _path,
 }

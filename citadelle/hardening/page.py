@@ -18,9 +18,11 @@ What must be so on every Windows PC, every Linux host and every WSL distribution
 `pyinfra --dry inventory deploy.py` prints one line for each control that deviates on a host: id, title (French with
 `hardening_language = "fr"`), found, wanted; `citadelle doctor` says the same of Windows by the same rows, `citadelle status` how many. A
 run without `--dry` also sets the controls marked *set*. They are safe and can be undone, and are read again afterwards; one that a host
-does not keep fails that host, with the control's id, and the others are set. Everything else is judged only, and so are passwords and
+does not keep fails that host, with the control's id, and the others are set. Those marked *set, guarded* are firewall and SSH server of
+Windows: the role `line` sets them behind a timed rollback (`docs/line.md`). Everything else is judged only, and so are passwords and
 lockout on a joined PC, where the domain sets them, and the login of root on a host that is administered by it. `hardening_apply = False`
-turns setting off. Few say *without it nothing is changed*: a PC that fails one is refused first, with all of them and their cures.
+and `line_apply = False` turn setting off.
+Few say *without it nothing is changed*: a PC that fails one is refused first, with all of them and their cures.
 To undo: keep the output of the dry run, which says what was found; waive the control, then set the value back.
 
 Each control gets one verdict: **pass**, **fail**, **waived** (accepted, with reason and day), **unknown** (the host did not answer, and
@@ -98,7 +100,7 @@ def page(windows: Table, linux: Table) -> str:
 
 
 def _count(name: str, table: Table) -> str:
-    applied = sum(control.apply is not None for control in table.controls)
+    applied = sum(control.is_set for control in table.controls)
     waived = sum(bool(control.waived) for control in table.controls)
     whole = len(table.controls)
     return _row(name, str(whole), str(applied), str(whole - applied), str(waived))
@@ -125,7 +127,7 @@ def _control(control: Control) -> str:
 
 
 def _role(control: Control) -> str:
-    notes = ["set" if control.apply is not None else "judged"]
+    notes = ["set, guarded" if control.is_line else "set" if control.is_set else "judged"]
     notes += ["without it nothing is changed"] if control.refuses else []
     notes += ["restart"] * control.reboot
     notes += [f"only {', '.join(control.editions)}"] if control.editions and len(control.editions) < 4 else []

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from citadelle.hardening import bitlocker
+from citadelle.hardening import bitlocker, ssh
 
 FORMAT = 1
 ADMINISTRATORS, HIGH = "S-1-5-32-544", 12288
@@ -144,7 +144,7 @@ def _session(value: dict[str, Any]) -> dict[str, Any]:
     if label is None:
         raise ValueError("whoami names no integrity level")
     elevated = int(label[1]) >= HIGH and bool(re.search(rf"\b{ADMINISTRATORS}\b", groups))
-    return {"elevated": elevated, "language": value.get("UICulture", "")}
+    return {"elevated": elevated, "language": value.get("UICulture", ""), "client": value.get("Client", "")}
 
 
 def _tpm(value: dict[str, Any]) -> dict[str, Any]:
@@ -221,11 +221,13 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "audit_policy": _audit_policy,
     "secure_boot": _flag,
     "antivirus": _antivirus,
-    **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart"), _object),
+    "sshd": ssh.server,
+    "ssh_keys": ssh.keys,
+    **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart", "rollback"), _object),
     **dict.fromkeys(
         (
             "disks", "gpus", "npus", "firewall_profiles", "firewall_rules", "hyperv_firewall", "hyperv_rules", "port_proxies",
-            "listeners", "accounts", "distributions",
+            "listeners", "accounts", "distributions", "firewall_policy",
         ),
         _items,
     ),

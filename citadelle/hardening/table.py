@@ -14,7 +14,7 @@ from citadelle.hardening import expression
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # By the first letters of a control's id: the kinds of places that its host's state has, and those that the role can set.
 KINDS = {
-    "WIN": ("registry", "service", "audit", "account", "right", "state"),
+    "WIN": ("registry", "service", "audit", "account", "right", "profile", "hyperv", "directive", "state"),
     "LIN": ("sysctl", "sshd", "unit", "file", "setting", "apt", "package", "module", "watch", "pam", "firewall", "mount", "state"),
 }  # fmt: skip
 JUDGED_ONLY = ("right", "state", "mount")
@@ -25,6 +25,11 @@ ONLY = {
     "package": ("installed",),
     "module": ("blocked",),
 }
+# What can cut the line to a PC, and so is set by the role `line`, which goes back by itself.
+LINE = ("profile", "hyperv", "directive")
+Recipe = Literal[
+    "block_engine", "block_engine_wsl", "port_proxies", "ssh_rule", "ssh_users", "ssh_keys", "ssh_tokens", "ssh_access"
+]
 Text = Annotated[str, Field(min_length=5)]
 Edition = Literal["pro", "education", "enterprise", "server"]
 
@@ -41,7 +46,8 @@ class Probe(_Strict):
     """Where a value stands in the state: exactly one place. `default`: what the system does where the value is absent.
 
     Windows: `registry`: `KEY!NAME`; `service`: its start mode, `absent` where there is none; `audit`: GUID of a subcategory, 0 to 3;
-    `account`: key of secedit's [System Access]; `right`: who has a user right, as SIDs.
+    `account`: key of secedit's [System Access]; `right`: who has a user right, as SIDs; `profile`, `hyperv`: a property of
+    each profile of the firewall, of WSL's firewall; `directive`: of sshd, as sshd itself tells it.
     Linux: `sysctl`: its value; `sshd`: keyword as `sshd -T` prints it; `unit`: `enabled running`, `masked`, `absent`, a name without
     ending is the service and its socket; `file`: `0640 root:shadow` or `absent`, may be a pattern; `setting`: `FILE!KEY`; `apt`:
     key of apt.conf; `package`: installed or absent; `module`: blocked, loadable, loaded or absent; `watch`: what auditd watches of a path;
@@ -54,6 +60,9 @@ class Probe(_Strict):
     audit: Annotated[str, Field(pattern=r"^\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}$")] | None = None
     account: str | None = None
     right: Annotated[str, Field(pattern="^Se[A-Za-z]+$")] | None = None
+    profile: Annotated[str, Field(pattern="^[A-Z][A-Za-z]+$")] | None = None
+    hyperv: Annotated[str, Field(pattern="^[A-Z][A-Za-z]+$")] | None = None
+    directive: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]+$")] | None = None
     sysctl: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")] | None = None
     sshd: Annotated[str, Field(pattern="^[a-z0-9]+$")] | None = None
     unit: Annotated[str, Field(pattern=r"^[a-z0-9@._-]+$")] | None = None
@@ -117,6 +126,7 @@ class Control(_Strict):
     `waived`: the reason why this bundle itself does not follow the source; `editions`: families of Windows that have it, empty for all;
     `when`: all that must be so for the control to make sense; `says`: the wanted value for people, where the expression is hard to read;
     `refuses`: what to do about it, on a control without which nothing at all is changed on the host.
+    `recipe`: how the role `line` sets what is no single value.
     """
 
     id: Annotated[str, Field(pattern=r"^(WIN|LIN)-[A-Z]{3}-\d{2}$")]
@@ -126,6 +136,7 @@ class Control(_Strict):
     judge: Probe
     wanted: expression.Wanted
     apply: int | str | None = None
+    recipe: Recipe | None = None
     reboot: bool = False
     editions: tuple[Edition, ...] = ()
     when: Annotated[
@@ -156,8 +167,26 @@ class Control(_Strict):
         if kind in ONLY and self.apply not in ONLY[kind]:
             return f"a {kind} can only be {' or '.join(ONLY[kind])}: {self.apply}"
         return (
-            "" if expression.holds(self.apply, self.wanted) else f"what it applies is not what it wants: {self.apply!r}"
+            ""
+            if expression.holds(self.apply, self._wanted_of_one())
+            else f"what it applies is not what it wants: {self.apply!r}"
         )
+
+    def _wanted_of_one(self) -> expression.Wanted:
+        """What is wanted of a single value, where the control asks it of each item of a list."""
+        if self.judge.kind not in ("profile", "hyperv"):
+            return self.wanted
+        return self.wanted.get("every", {}).get(self.judge.target, {"any": []})
+
+    @property
+    def is_set(self) -> bool:
+        """Whether some role sets it."""
+        return self.apply is not None or self.recipe is not None
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it is set by the role `line`."""
+        return self.is_set and (self.judge.kind in LINE or self.recipe is not None)
 
 
 class Table(_Strict):

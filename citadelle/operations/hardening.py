@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -71,7 +71,7 @@ def refusals(found: Sequence[Verdict]) -> list[tuple[str, str]]:
 
 
 def changes(found: Sequence[Verdict], state: State) -> list[Change]:
-    """What can be set by itself among what is wrong. What is waived or unknown is left alone.
+    """What can be set by itself among what is wrong, without the line. What is waived or unknown is left alone.
 
     So is the policy of accounts on a joined PC, since its domain would set it back, and the login of root where there is no other.
     """
@@ -81,7 +81,10 @@ def changes(found: Sequence[Verdict], state: State) -> list[Change]:
     return [
         Change(control.id, control.judge.kind, control.judge.target, _value(control.apply, control.judge.target, state))
         for control in (verdict.control for verdict in found if verdict.status == "fail")
-        if control.apply is not None and not left.get(control.judge.kind) and not left.get(control.judge.target)
+        if control.apply is not None
+        and not control.is_line
+        and not left.get(control.judge.kind)
+        and not left.get(control.judge.target)
     ]
 
 
@@ -93,12 +96,13 @@ def _value(wanted: int | str, target: str, state: State) -> int | str:
     return max(int(wanted), counted) if isinstance(counted, int) else wanted
 
 
-def tell(found: Sequence[Verdict], planned: Sequence[Change], language: Language) -> None:
-    """One line for each control that deviates: id, title, found, wanted."""
-    ids = {change.control for change in planned}
+def tell(found: Sequence[Verdict], planned: Collection[str], language: Language) -> None:
+    """One line for each control that deviates: id, title, found, wanted. `planned`: ids of those that this run sets."""
     for verdict in found:
         if verdict.deviates:
-            line = verdict.line(str(host.name), language) + (", this run sets it" if verdict.control.id in ids else "")
+            line = verdict.line(str(host.name), language) + (
+                ", this run sets it" if verdict.control.id in planned else ""
+            )
             logger.warning(click.style(line, fg=COLOURS[verdict.control.severity]))
 
 
@@ -172,5 +176,5 @@ def _decided_anew(table: Table, waivers: list[Waiver], seen: bool, language: Lan
     found = verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = sorted(changes(found, state), key=lambda change: change.kind != "package")
     if not seen:
-        tell(found, planned, language)
+        tell(found, {change.control for change in planned}, language)
     return planned

@@ -45,10 +45,11 @@ def hardening() -> None:
     settings = HardeningSettings.from_host(host)
     system: Literal["windows", "linux"] = "windows" if "windows" in host.groups else "linux"
     table, waivers = settings.tables(str(host.name), system)
-    state = operations.look(table, more=VALUES)  # one look for this role, `platform` and `bitlocker`
+    state = operations.look(table, more=VALUES)  # one look for this role, `platform`, `bitlocker` and `line`
     found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = operations.changes(found, state) if settings.hardening_apply else []
-    operations.tell(found, planned, settings.hardening_language)
+    mine = [one for one in found if not one.control.is_line]
+    operations.tell(mine, {change.control for change in planned}, settings.hardening_language)
     if settings.hardening_states and state.raw:
         _save(state, settings.hardening_states / ("linux" if system == "linux" else ""))
     if system == "windows":

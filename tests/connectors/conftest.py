@@ -53,7 +53,7 @@ class WindowsPC(Sshd):
 
     def control(self, *words: str) -> None:
         """Turn a knob of the double."""
-        environment = os.environ | {"WINDOWS_DOUBLE_HOME": str(self.home)}
+        environment = os.environ | {"WINDOWS_DOUBLE_HOME": str(self.home), "WINDOWS_DOUBLE_POWERSHELL": self.engine}
         subprocess.run([DOUBLE / "control", *words], env=environment, check=True, capture_output=True)
 
     def journal(self) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ def test_the_table_is_whole() -> None:
         "LOG",
         "AUD",
         "SVC",
+        "SSH",
         "DEF",
         "ASR",
         "UPD",
@@ -61,7 +62,7 @@ def test_what_stands_against_the_mission_is_waived_with_its_reason_and_never_set
 
 
 def test_nothing_is_set_that_could_lock_anybody_out() -> None:
-    """Firewall, BitLocker's state, single accounts, rights, remote desktop's switch and what WSL and SSH stand on are judged only."""
+    """BitLocker's state, single accounts, rights, remote desktop's switch, what WSL and SSH stand on: judged only. The line is guarded."""
     applied = {control.judge.target for control in TABLE.controls if control.apply is not None}
     needed = {"sshd", "LxssManager", "WSLService", "SharedAccess", "iphlpsvc", "hns", "vmcompute", "HvHost", "MpsSvc", "BFE", "Schedule",
               "CryptSvc", "wuauserv", "UsoSvc", "WinDefend", "wscsvc", "TermService", "WinRM", "bthserv"}  # fmt: skip
@@ -71,11 +72,13 @@ def test_nothing_is_set_that_could_lock_anybody_out() -> None:
         for target in applied
         if target.endswith(("!fDenyTSConnections", "!LocalAccountTokenFilterPolicy", "!DisableDomainCreds"))
     ]
-    assert {control.judge.kind for control in TABLE.controls if control.apply is not None} == {
-        "registry",
-        "service",
-        "audit",
-        "account",
+    kinds = {control.judge.kind for control in TABLE.controls if control.is_set and not control.is_line}
+    assert kinds == {"registry", "service", "audit", "account"}
+    assert {control.judge.kind for control in TABLE.controls if control.is_line} == {
+        "profile",
+        "hyperv",
+        "directive",
+        "state",
     }
 
 
@@ -93,6 +96,12 @@ def test_nothing_is_set_that_could_lock_anybody_out() -> None:
         ({"wanted": {"eval": "1"}}, "wanted has no such predicate: eval"),
         ({"wanted": {"equals": 2}}, "what it applies is not what it wants: 1"),
         ({"judge": {"right": "SeDebugPrivilege"}}, "cannot be applied: right"),
+        ({"judge": {"profile": "Enabled"}}, "what it applies is not what it wants: 1"),
+        (
+            {"judge": {"hyperv": "Enabled"}, "wanted": {"every": {"Enabled": {"equals": 2}}}},
+            "what it applies is not what it wants: 1",
+        ),
+        ({"recipe": "magic"}, "controls.0.recipe"),
         (
             {"judge": {"service": "x"}, "wanted": {"one_of": ["Auto"]}, "apply": "Auto"},
             "a service can only be Disabled: Auto",

@@ -244,6 +244,8 @@ def _settle(pc: Pc, log: Log) -> None:
     if pc.kind == "windows":
         _lay_double(pc, log)
     _wait_for_systemd(pc)
+    if pc.kind == "windows":
+        _bring_into_force(pc, log)
     state.known_hosts({pc.address: _host_keys(pc)})
 
 
@@ -276,6 +278,17 @@ def _lay_double(pc: Pc, log: Log) -> None:
                 f"{pc.name}: the Windows double cannot be set up: exit code {done.returncode}", f"less {log.path}"
             )
     _copy_in(pc, [_file(f"{DOUBLE[1:]}/.stamp", stamp, 0o644)], log)
+
+
+def _bring_into_force(pc: Pc, log: Log) -> None:
+    """The double's firewall and SSH server filter and let in for real, from the start on."""
+    for word in ("sshd", "firewall"):
+        done = exec_in_pc(pc.name, ["runuser", "-u", "operator", "--", f"{DOUBLE}/control", word])
+        log.write(f"$ control {word}\n{(done.stdout + done.stderr).decode(errors='replace')}")
+        if done.returncode:
+            raise LabError(
+                f"{pc.name}: the Windows double has no {word}: exit code {done.returncode}", f"less {log.path}"
+            )
 
 
 def _wait_for_systemd(pc: Pc, patience: float = 60) -> None:

@@ -22,8 +22,10 @@ from pyinfra_testing.util import FakeHost, FakeState
 
 from citadelle.facts.base import Fact
 from citadelle.facts.hardening import LOOK
+from citadelle.operations import rollback
 from citadelle.operations.bitlocker_steps import take
 from citadelle.operations.hardening import LINUX_APPLY
+from tests.conftest import ROOT
 
 FOLDER = Path(__file__).parent
 # What `refusal.attempt` makes of a command, its message and its hint.
@@ -87,6 +89,9 @@ def _shown(command: Any, folder: Path) -> Any:
     if isinstance(command, FunctionCommand) and command.function is take:
         step, what, _ = command.args
         return {"step": step.__name__, "volumes": [work.mount for work in (what if isinstance(what, list) else [what])]}
+    if isinstance(command, FunctionCommand) and command.function is rollback.confirm:
+        seconds, what, hint = command.args
+        return {"confirm": what, "seconds": seconds, "hint": hint}
     if isinstance(command, FunctionCommand):
         what, hint = command.args
         return {"refuse": what.replace(str(folder), "$TMP"), "hint": hint}
@@ -96,6 +101,15 @@ def _shown(command: Any, folder: Path) -> Any:
     shown = shown.replace(SCRIPTS, "<the look and what sets>") if isinstance(shown, str) else shown
     attempt = ATTEMPT.fullmatch(shown) if isinstance(shown, str) else None
     return shown if attempt is None else {**attempt.groupdict(), "what": attempt["what"].replace(str(folder), "$TMP")}
+
+
+def without_sources(command: Any) -> Any:
+    """A command with `<name>` in the place of each script that stands in a file of its own, as it is and quoted."""
+    if isinstance(command, str):
+        for file in sorted(ROOT.glob("citadelle/operations/*.ps1")):
+            text = file.read_text("utf-8")
+            command = command.replace(text.replace("'", "''"), f"<{file.name}>").replace(text, f"<{file.name}>\n")
+    return command
 
 
 def _content(source: Any, folder: Path) -> Any:

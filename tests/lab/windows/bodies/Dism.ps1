@@ -70,11 +70,29 @@ Body 'Get-WindowsCapability' {
 }
 Body 'Add-WindowsCapability' {
     param($Bound, $Cmdlet)
-    Assert-DoubleOnly $Cmdlet $Bound 'Online','Name'
+    Assert-DoubleOnly $Cmdlet $Bound 'Online','Name','Source','LimitAccess'
+    # A PC of a company that may not ask Windows Update gets nothing, unless a folder is given.
+    if ((Get-DoubleState).wsus -and -not $Bound.Source) {
+        Stop-Double $Cmdlet 'Microsoft.Dism.Commands.AddWindowsCapabilityCommand' 'Add-WindowsCapability failed. Error code = 0x800f0954' NotSpecified $Bound.Name
+    }
     if (-not (Get-DoubleState).capabilities.PSObject.Properties[$Bound.Name]) {
         $problem = 'Add-WindowsCapability failed. Error code = 0x800f0950'
         Stop-Double $Cmdlet 'Microsoft.Dism.Commands.AddWindowsCapabilityCommand' $problem NotSpecified $Bound.Name
     }
-    Edit-DoubleState { param($state) $state.capabilities.($Bound.Name) = 'Installed' }
+    Edit-DoubleState {
+        param($state)
+        $state.capabilities.($Bound.Name) = 'Installed'
+        if ($Bound.Name -like 'OpenSSH.Server*') {
+            # The server comes stopped, with a rule that lets everybody in.
+            $service = [pscustomobject]@{ DisplayName = 'OpenSSH SSH Server'; Status = 'Stopped'; StartType = 'Manual' }
+            Set-DoubleValue $state.services 'sshd' $service
+            Set-DoubleValue $state.firewall.rules 'OpenSSH-Server-In-TCP' ([pscustomobject][ordered]@{
+                DisplayName = 'OpenSSH SSH Server (sshd)'; Description = 'Inbound rule for OpenSSH SSH Server (sshd)'
+                DisplayGroup = 'OpenSSH Server'; Group = 'OpenSSH Server'; Enabled = 'True'; Profile = 'Any'; Direction = 'Inbound'
+                Action = 'Allow'; EdgeTraversalPolicy = 'Block'; Owner = $null; Protocol = 'TCP'; LocalPort = @('22')
+                RemotePort = @('Any'); LocalAddress = @('Any'); RemoteAddress = @('Any')
+                Program = '%SystemRoot%\system32\OpenSSH\sshd.exe'; Service = 'Any'; InterfaceType = 'Any'; InterfaceAlias = @('Any'); IcmpType = @('Any') })
+        }
+    }
     New-DoubleObject 'Microsoft.Dism.Commands.ImageObject' ([ordered]@{ Path = ''; Online = $true; RestartNeeded = $false })
 }

@@ -1,7 +1,23 @@
 # Windows firewall: profiles and rules. The two stores PersistentStore (what is configured) and ActiveStore (what counts).
 function ConvertTo-DoubleGpo([string]$Text) { [Double_NetSecurity_GpoBoolean]$Text }
 
+# What group policies say of a profile: it counts in the active store.
+function Get-DoublePolicy([string]$Name) {
+    $key = 'HKLM:\SOFTWARE\Policies\Microsoft\WindowsFirewall\' + @{ Domain = 'DomainProfile'; Private = 'StandardProfile'; Public = 'PublicProfile' }[$Name]
+    $found = @{}
+    $values = if (Test-Path -LiteralPath $key) { Get-Item -LiteralPath $key }
+    $names = if ($values) { $values.GetValueNames() }
+    if ($names -contains 'EnableFirewall') { $found.Enabled = @('False','True')[$values.GetValue('EnableFirewall')] }
+    if ($names -contains 'DefaultInboundAction') { $found.DefaultInboundAction = @('Allow','Block')[$values.GetValue('DefaultInboundAction')] }
+    if ($names -contains 'DisableNotifications') { $found.NotifyOnListen = @('True','False')[$values.GetValue('DisableNotifications')] }
+    if ($names -contains 'AllowLocalPolicyMerge') { $found.AllowLocalFirewallRules = @('False','True')[$values.GetValue('AllowLocalPolicyMerge')] }
+    $found
+}
 function New-DoubleProfile([string]$Name, $Facts, [bool]$Active) {
+    if ($Active) {
+        $policy = Get-DoublePolicy $Name
+        foreach ($key in $policy.Keys) { $Facts.$key = $policy[$key] }
+    }
     # In the active store what nobody configured shows its effect: inbound blocked, outbound allowed.
     $effect = { param($value, $default) if ($Active -and $value -eq 'NotConfigured') { $default } else { $value } }
     $values = [ordered]@{ Name = $Name; Profile = $Name }
@@ -16,6 +32,11 @@ function New-DoubleProfile([string]$Name, $Facts, [bool]$Active) {
     foreach ($key in 'LogMaxSizeKilobytes','LogFileName','DisabledInterfaceAliases') { $values[$key] = $Facts.$key }
     $values.InstanceID = "MSFT|FW|FirewallProfile|$Name"; $values.Caption = $null; $values.Description = $null; $values.ElementName = ''
     New-DoubleCim 'root/standardcimv2' 'MSFT_NetFirewallProfile' $values
+}
+# A lab PC's packet filter follows every change.
+function Update-DoubleFirewall {
+    $places = @("$env:WINDOWS_DOUBLE_STATE/hooks/firewall") + @(if (-not $env:WINDOWS_DOUBLE_HOME) { "$env:WINDOWS_DOUBLE_CODE/hooks/firewall" })
+    if ($places | Where-Object { [IO.File]::Exists($_) }) { Invoke-DoubleControl firewall }
 }
 # Names of the profiles a call means.
 function Find-DoubleProfile($Bound, $Cmdlet) {
@@ -57,6 +78,7 @@ Body 'Set-NetFirewallProfile' {
             }
         }
     }
+    Update-DoubleFirewall
     if ($Bound.PassThru) {
         $state = Get-DoubleState
         foreach ($name in $names) { New-DoubleProfile $name $state.firewall.profiles.$name $false }
@@ -158,6 +180,7 @@ Body 'New-NetFirewallRule' {
         Set-DoubleRule $rule $Bound
         Set-DoubleValue $state.firewall.rules $name $rule
     }
+    Update-DoubleFirewall
     New-DoubleRule $name (Get-DoubleState).firewall.rules.$name
 }
 # Changes every rule a call means, on the newest state.
@@ -167,6 +190,7 @@ function Edit-DoubleRule($Bound, $Cmdlet, [scriptblock]$RuleChange) {
         param($state)
         foreach ($name in $names) { if ($Cmdlet.ShouldProcess($name)) { & $RuleChange $state.firewall.rules $name } }
     }
+    Update-DoubleFirewall
     if ($Bound.PassThru) { $state = Get-DoubleState; foreach ($name in $names) { New-DoubleRule $name $state.firewall.rules.$name } }
 }
 Body 'Set-NetFirewallRule' {
@@ -192,30 +216,5 @@ Body 'Disable-NetFirewallRule' {
     Edit-DoubleRule $Bound $Cmdlet { param($rules, $name) $rules.$name.Enabled = 'False' }
 }
 
-# The filter of one kind that belongs to rules: -AssociatedNetFirewallRule, or of all rules.
-function Get-DoubleFilter($Bound, [string]$Class, [string[]]$Keys) {
-    $state = Get-DoubleState
-    $names = @(if ($Bound.AssociatedNetFirewallRule) {
-        $Bound.AssociatedNetFirewallRule | ForEach-Object { $_.Name }
-    } else { Get-DoubleNames $state.firewall.rules })
-    foreach ($name in $names) {
-        $values = [ordered]@{ InstanceID = $name }
-        foreach ($key in $Keys) {
-            $found = $state.firewall.rules.$name.$key
-            $values[$key] = $(if ($found -is [array] -and $found.Count -eq 1) { $found[0] } else { $found })
-        }
-        New-DoubleCim 'root/standardcimv2' $Class $values
-    }
-}
-Body 'Get-NetFirewallPortFilter' {
-    param($Bound, $Cmdlet)
-    Get-DoubleFilter $Bound 'MSFT_NetProtocolPortFilter' @('Protocol','LocalPort','RemotePort','IcmpType')
-}
-Body 'Get-NetFirewallAddressFilter' {
-    param($Bound, $Cmdlet)
-    Get-DoubleFilter $Bound 'MSFT_NetAddressFilter' @('LocalAddress','RemoteAddress')
-}
-Body 'Get-NetFirewallApplicationFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetApplicationFilter' @('Program') }
-Body 'Get-NetFirewallServiceFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetServiceFilter' @('Service') }
-
+. $env:WINDOWS_DOUBLE_CODE/bodies/NetSecurity.Filters.ps1
 . $env:WINDOWS_DOUBLE_CODE/bodies/NetSecurity.HyperV.ps1

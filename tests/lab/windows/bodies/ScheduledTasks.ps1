@@ -28,6 +28,7 @@ Body 'New-ScheduledTaskTrigger' {
         Kind = $kind
         StartBoundary = $(if ($Bound.At) { $Bound.At.ToString('s') })
         Delay = $null
+        RepetitionInterval = $(if ($null -ne $Bound.RepetitionInterval) { [Xml.XmlConvert]::ToString([TimeSpan]$Bound.RepetitionInterval) })
         DaysInterval = $Bound.DaysInterval
         UserId = $Bound.User
     })
@@ -137,8 +138,10 @@ Body 'Register-ScheduledTask' {
             Triggers = @($Bound.Trigger | Where-Object { $_ } | ForEach-Object { ConvertTo-DoublePlain $_ })
             Settings = $(if ($Bound.Settings) { ConvertTo-DoublePlain $Bound.Settings })
             LastRunTime = $null
-            LastTaskResult = 0x41303 })
+            LastTaskResult = 0x41303
+            Registered = Get-DoubleNow })
     }
+    if (@($Bound.Trigger | Where-Object { $_.Kind -eq 'Once' })) { Invoke-DoubleControl schedule $path }
     New-DoubleTask $path (Get-DoubleState).tasks.$path
 }
 function Edit-DoubleTask($Bound, $Cmdlet, [scriptblock]$TaskChange) {

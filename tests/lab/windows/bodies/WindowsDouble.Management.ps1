@@ -54,6 +54,7 @@ function Set-DoubleServiceStatus($Bound, $Cmdlet, [string]$Status) {
             } else { $service.Status = $Status }
         }
     }
+    if ($Status -eq 'Running' -and $names -contains 'sshd') { Invoke-DoubleControl sshd }
     if ($Bound.PassThru) { $state = Get-DoubleState; foreach ($name in $names) { New-DoubleService $name $state.services.$name } }
 }
 Body 'Start-Service' { param($Bound, $Cmdlet) Set-DoubleServiceStatus $Bound $Cmdlet 'Running' }

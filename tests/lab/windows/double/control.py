@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import acl, distros, home, machine, setup, tasks
+from . import acl, distros, firewall, home, machine, openssh, setup, tasks
 
 HELP = """control WORD [VALUE]
   setup              make what is missing (drive C:, state, registry)
@@ -17,8 +17,9 @@ HELP = """control WORD [VALUE]
   distro missing|present [NAME]
   fuse N             PowerShell dies, as in a loss of power, right after its Nth change of the state (0 = never)
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
+  firewall, sshd     firewall and SSH server of this machine as the double's state and files say
   run-task PATH      run a scheduled task's actions here (this and the next line: used by the double itself)
-  start-task PATH, reboot-in SECONDS, acl PATH [JSON]
+  start-task PATH, schedule PATH, reboot-in SECONDS, acl PATH [JSON]
   journal [clear]    process starts, one JSON a line
   state              the state as JSON"""
 
@@ -100,6 +101,9 @@ WORDS: dict[str, Callable[..., object]] = {
     "reboot-in": lambda seconds: machine.reboot_later(float(seconds)),
     "run-task": tasks.run,
     "start-task": tasks.start,
+    "schedule": tasks.schedule,
+    "firewall": firewall.enforce,
+    "sshd": openssh.restart,
     "journal": _journal,
     "state": lambda: print(json.dumps(home.load(home.STATE), indent=1, ensure_ascii=False)),
 }

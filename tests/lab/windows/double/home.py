@@ -20,6 +20,23 @@ KNOBS = STATE_DIR / "knobs.json"
 SESSIONS = STATE_DIR / "sessions"
 HAS_OWN_HOME = bool(_OWN)
 
+
+def hook(name: str) -> Path | None:
+    """The program that makes a change of this double count outside of it: a test's own, or in a lab PC the one that comes along."""
+    places = [STATE_DIR / "hooks" / name] + ([] if HAS_OWN_HOME else [CODE / "hooks" / name])
+    return next((place for place in places if place.exists()), None)
+
+
+def call(found: Path, file: Path) -> bool:
+    """Runs a hook on a file, with this machine's own programs on PATH and not the double's; whether it succeeded."""
+    import subprocess
+
+    environment = os.environ | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    return (
+        subprocess.run([str(found), str(file)], env=environment, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    )
+
+
 DEFAULT_KNOBS: dict[str, Any] = {
     "culture": "en-US",
     "slow_start": 0.0,

@@ -13,10 +13,13 @@ PROGRAMS = {
     "dsregcmd": "dsregcmd",
     "hostname": "small",
     "icacls": "icacls",
+    "netsh": "netsh",
     "powershell": "powershell",
     "schtasks": "schtasks",
     "secedit": "secedit",
     "shutdown": "small",
+    "ssh-keygen": "openssh",
+    "sshd": "openssh",
     "whoami": "whoami",
     "wsl": "wsl",
 }

@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any
 
-from . import home
+from . import home, openssh
 
 SYSTEM32 = "Windows/System32"
 PLACES = {
@@ -14,10 +14,13 @@ PLACES = {
     "dsregcmd": SYSTEM32,
     "hostname": SYSTEM32,
     "icacls": SYSTEM32,
+    "netsh": SYSTEM32,
     "powershell": SYSTEM32 + "/WindowsPowerShell/v1.0",
     "schtasks": SYSTEM32,
     "secedit": SYSTEM32,
     "shutdown": SYSTEM32,
+    "ssh-keygen": SYSTEM32 + "/OpenSSH",
+    "sshd": SYSTEM32 + "/OpenSSH",
     "whoami": SYSTEM32,
     "wsl": "Program Files/WSL",
 }
@@ -66,6 +69,7 @@ def create(force: bool = False) -> None:
     with home.alone(home.REGISTRY):
         if force or not home.REGISTRY.exists():
             home.replace_text(home.REGISTRY, json.dumps(_initial("registry.json"), indent=1, ensure_ascii=False))
+    openssh.create()
     if os.geteuid() == 0:
         owner = home.STATE_DIR.stat()
         for path in (home.SESSIONS, *home.STATE_DIR.glob("*")):

@@ -1,8 +1,10 @@
 """Scheduled tasks that really run: the action of a task, as its user."""
 
 import os
+import re
 import subprocess
 import time
+from datetime import datetime
 from typing import Any
 
 from . import home
@@ -24,7 +26,8 @@ def start(path: str) -> bool:
 
 
 def _detach(path: str, task: dict[str, Any]) -> None:
-    environment = dict(os.environ) | {"WINDOWS_DOUBLE_USER": str(task["Principal"]["UserId"]).rpartition("\\")[2]}
+    user = str(task["Principal"]["UserId"]).rpartition("\\")[2]
+    environment = dict(os.environ) | {"WINDOWS_DOUBLE_USER": "SYSTEM" if user == "S-1-5-18" else user}
     subprocess.Popen(
         [str(home.CODE / "control"), "run-task", path],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -54,3 +57,33 @@ def at_startup() -> None:
         triggers = task.get("Triggers", [])
         if task.get("Enabled", True) and any(trigger.get("Kind") == "AtStartup" for trigger in triggers):
             start(path)
+
+
+def _period(text: str | None) -> float:
+    """Seconds of `PT1M30S`; 0 for none."""
+    found = re.fullmatch(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", text or "PT0S")
+    return (
+        sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0.0
+    )
+
+
+def schedule(path: str) -> None:
+    """Starts the task at the times of its triggers of one time, and at their repetitions, as long as it is registered as it is now."""
+    task = home.load(home.STATE).get("tasks", {}).get(path, {})
+    once = next((trigger for trigger in task.get("Triggers", []) if trigger.get("Kind") == "Once"), None)
+    if once is None or os.fork():
+        return
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for handle in (0, 1, 2):
+        os.dup2(null, handle)
+    due, period = datetime.fromisoformat(once["StartBoundary"]).timestamp(), _period(once.get("RepetitionInterval"))
+    while due:
+        time.sleep(max(due - time.time(), 0))
+        now = home.load(home.STATE).get("tasks", {}).get(path, {})
+        if now.get("Registered") != task.get("Registered"):
+            break
+        if now.get("Enabled"):
+            start(path)
+        due = due + period if period else 0
+    os._exit(0)
