@@ -48,7 +48,10 @@ FILES = "cd /run/citadelle/models && find . -printf '%p %y %m %U %T@\\n' | sort 
 def speak(read: Read, pc: Pc, requests: dict[str, tuple[str, str, object]]) -> dict[str, tuple[int, str]]:
     """What the engine answers to a container beside it."""
     image = read(pc, "docker inspect --format '{{.Config.Image}}' citadelle-gateway-1").strip()
-    run = f"docker run --rm --interactive --pull never --network citadelle_engine --entrypoint python3 {image} -c '{PROGRAM}'"
+    options = (
+        "--rm --interactive --pull never --ulimit nofile=1024:1024 --network citadelle_engine --entrypoint python3"
+    )
+    run = f"docker run {options} {image} -c '{PROGRAM}'"
     return json.loads(read(pc, f"{run} <<'END'\n{json.dumps(requests)}\nEND"))
 
 
