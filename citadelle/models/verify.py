@@ -16,6 +16,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import mmap
 import os
 import re
 import stat
@@ -39,6 +40,8 @@ LAYER_TYPES = {
 }
 SMALL = 1 << 20  # bytes: no manifest, config or lock is larger
 CHUNK = 1 << 20
+WINDOW = 16 << 20  # bytes mapped at once by each core
+POPULATE_READ = 22  # MADV_POPULATE_READ of linux/mman.h
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"(\w[\w.:-]{0,349})/(\w[\w-]{0,79})/(\w[\w.-]{0,79}):(\w[\w.-]{0,79})", re.ASCII)
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -340,11 +343,35 @@ def _open_below(root: int, path: str) -> int:
 
 
 def _hash(file: int) -> tuple[str, int]:
-    digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(CHUNK))
+    """Digest and size. Large parts are hashed where the kernel has them: a copy would cost a sixth of the time."""
+    digest, size, position = hashlib.sha256(), os.fstat(file).st_size, 0
+    while position < size and _hash_mapped(digest, file, position, min(WINDOW, size - position)):
+        position += min(WINDOW, size - position)
+    os.lseek(file, position, os.SEEK_SET)
+    buffer = memoryview(bytearray(CHUNK))
     while count := os.readv(file, [buffer]):
         digest.update(buffer[:count])
-        size += count
-    return f"sha256:{digest.hexdigest()}", size
+        position += count
+    return f"sha256:{digest.hexdigest()}", position
+
+
+def _hash_mapped(digest: Any, file: int, start: int, length: int) -> bool:
+    """Add a part of the file, mapped; False where that cannot be: small ones are read, as is all on kernels before 5.14.
+
+    All of it is asked for first: a disk that fails is an OSError then, and no signal that would end this program.
+    """
+    if length < SMALL:
+        return False
+    os.posix_fadvise(file, start, 2 * WINDOW, os.POSIX_FADV_WILLNEED)
+    with mmap.mmap(file, length, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ, offset=start) as window:
+        try:
+            window.madvise(POPULATE_READ)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        digest.update(window)
+    return True
 
 
 def check_file(root: int, path: str, wanted: Expected, owners: set[int]) -> list[Finding]:
