@@ -64,6 +64,12 @@ def engine(kind: str, debian: str, compose: Path, prefix: str = "citadelle", sui
     return Build(f"{prefix}/{kind}", compose / "engine" / kind, args)
 
 
+def tls(caddy: str, compose: Path, prefix: str = "citadelle", package: str = "") -> Build:
+    """Caddy without its file capability, on the image `caddy`; that gets Debian's package first, if one is named."""
+    args = {"CADDY_IMAGE": caddy} | ({"DEBIAN_PACKAGE": package} if package else {})
+    return Build(f"{prefix}/tls", compose / "tls", args, network=bool(package))
+
+
 def tree_digest(folder: Path) -> str:
     """sha256 over paths, execute bits and contents of the files below `folder`; Python's caches do not count."""
     digest = hashlib.sha256()

@@ -42,14 +42,15 @@ def build(
             "--with", help="An engine for accelerators too, rocm or openvino (docs/accelerators.md); repeatable."
         ),
     ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Caddy too, for the setting stack_tls_port.")] = False,
 ) -> None:
-    """Pull what is pinned, build gateway and rag, and save all as DIR/images.tar with DIR/images.lock.env."""
+    """Pull what is pinned, build gateway and rag (and Caddy for TLS), and save all as DIR/images.tar with DIR/images.lock.env."""
     if not (COMPOSE / "gateway").is_dir():
         raise SystemExit(f"folder of the stack is absent: {COMPOSE}\nhint: run in the checkout")
     more = {f"ENGINE_{word.upper()}_IMAGE": FURTHER.get(word, "") for word in further or []}
     if unknown := set(further or []) - FURTHER.keys():
         raise SystemExit(f"no such engine: {', '.join(sorted(unknown))}\nhint: --with {' or --with '.join(FURTHER)}")
-    bases = pinned(pins, [*BASES[engine], *more.values()])
+    bases = pinned(pins, [*BASES[engine], *more.values(), *(["CADDY_IMAGE"] if tls else [])])
     need_docker()
     for name, reference in bases.items():
         typer.echo(f"{name}: {reference}", err=True)
@@ -59,6 +60,9 @@ def build(
     wanted |= {name: bases[pin] for name, pin in more.items()}
     for name in ("gateway", "rag"):
         wanted[f"{name.upper()}_IMAGE"] = service(name, bases["PYTHON_IMAGE"], folder / "wheels")
+    if tls:
+        with refusals(FREE):
+            wanted["TLS_IMAGE"] = images.build(images.tls(bases["CADDY_IMAGE"], COMPOSE), run)
     with refusals(f"df -h {folder}; docker images --digests"):
         images.bundle(wanted, folder, run)
     typer.echo((folder / "images.lock.env").read_text().rstrip(), err=True)

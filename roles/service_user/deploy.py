@@ -6,7 +6,12 @@ from pyinfra.api.deploy import deploy
 from citadelle.operations import accounts
 from roles.service_user.settings import ServiceUserSettings
 
-UIDS = {"engine": 10001, "gateway": 10002, "rag": 10003}  # as `user:` in compose/compose.yaml; a test holds them equal
+UIDS = {
+    "engine": 10001,
+    "gateway": 10002,
+    "rag": 10003,
+    "tls": 10004,
+}  # as `user:` in compose/; a test holds them equal
 
 
 @deploy("Service users")

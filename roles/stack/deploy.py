@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle import audit, audit_receiver, keys
+from citadelle import audit, audit_receiver, certificates, keys
 from citadelle.accelerator.budget import Budget, Given, Sizing
 from citadelle.accelerator.decision import Choice, Decision
 from citadelle.accelerator.hardware import Hardware
@@ -23,6 +24,7 @@ from citadelle.release import Release, release, write_env
 from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
+from roles.service_user.settings import ServiceUserSettings
 from roles.stack.settings import StackSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +33,12 @@ MODES = {"/usr/local/lib/citadelle/stack": "755"}
 AUDIT = "citadelle-audit"
 MOUNTED = re.compile(r"\.\./policies/([A-Za-z0-9._-]+)")
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
+TLS = "TLS_IMAGE"
+TLS_FOLDER = "/etc/citadelle/tls"
 
 
 def images(settings: StackSettings, engine: str = "ENGINE_IMAGE") -> dict[str, str]:
-    """The three images of a host by digest, the engine's being the one that the lock calls `engine`. Raises `DeployError`."""
+    """The images of a host by digest, the engine's being the one that the lock calls `engine`. Raises `DeployError`."""
     path = settings.stack_images_lock
     if not path.is_file():
         raise DeployError(
@@ -42,12 +46,13 @@ def images(settings: StackSettings, engine: str = "ENGINE_IMAGE") -> dict[str, s
         )
     locked = settings.locked_images()
     engines = [name for name in locked if name.startswith("ENGINE_")]
-    wrong = [name for name in dict.fromkeys((*IMAGES, engine, *engines)) if "@sha256:" not in locked.get(name, "")]
+    needed = (*IMAGES, TLS) if settings.stack_tls_port else IMAGES
+    wrong = [name for name in dict.fromkeys((*needed, engine, *engines)) if "@sha256:" not in locked.get(name, "")]
     if wrong:
         raise DeployError(
             f"{host.name}: images lock gives no digest: {', '.join(wrong)} in {path}\nhint: citadelle images build DIR writes such a lock"
         )
-    return {name: locked[engine if name == "ENGINE_IMAGE" else name] for name in IMAGES}
+    return {name: locked[engine if name == "ENGINE_IMAGE" else name] for name in needed}
 
 
 def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedModel:
@@ -90,8 +95,9 @@ def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, har
     """Everything that decides how the stack runs on a host with this hardware, in one folder."""
     decision, budget = size.choice.on(hardware), size.on(hardware)
     overlay = [f"accelerator.{decision.overlay}.yaml"] if decision.overlay else []
+    tls = ["tls.yaml"] if settings.stack_tls_port else []
     values: dict[str, object] = {
-        "COMPOSE_FILE": ":".join(["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay]),
+        "COMPOSE_FILE": ":".join(["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay, *tls]),
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
@@ -108,6 +114,8 @@ def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, har
         "ENGINE_MEMORY": budget.memory,
         "ENGINE_CPUS": settings.stack_engine_cpus,
     }
+    if settings.stack_tls_port:
+        values |= {"TLS_BIND": settings.stack_tls_bind, "TLS_PORT": settings.stack_tls_port, "TLS_DIR": TLS_FOLDER}
     extra = {
         "images.lock.env": write_env(images(settings, decision.image)),
         "stack.env": write_env(values | decision.env),
@@ -152,6 +160,25 @@ def host_files() -> list[files.File]:
     return [*placed, *files.role_files(FILES, MODES)]
 
 
+def tls_files(settings: StackSettings, group: str, now: datetime) -> list[files.File]:
+    """Certificate and key of a host, the key for root and Caddy only; none without TLS. Raises `DeployError`."""
+    if not settings.stack_tls_port:
+        return []
+    folder, name = settings.stack_tls_folder, host.name.rpartition("/")[2]
+    try:
+        certificate, key = certificates.read(folder, name, now)
+    except (OSError, ValueError) as error:
+        raise DeployError(
+            f"{host.name}: certificate for TLS does not hold: {folder / name}.pem: {error}\n"
+            f"hint: citadelle certificates make {folder} {name} --name ..."
+        ) from None
+    placed = (
+        files.File(f"{TLS_FOLDER}/certificate.pem", certificate),
+        files.File(f"{TLS_FOLDER}/key.pem", key, "640", f"root:{group}"),
+    )
+    return list(placed)
+
+
 @deploy("Stack")
 def stack() -> None:
     """A release is placed before anything running is touched; it becomes current only when every service is healthy."""
@@ -161,6 +188,7 @@ def stack() -> None:
     model = chat_model(settings, models)
     size = sizing(settings, models, model, choice)
     content = planned(settings, model, size)
+    secured = tls_files(settings, f"{ServiceUserSettings.from_host(host).service_user_prefix}-tls", datetime.now(UTC))
     accelerator.fits(name="Go on only where the model has room", sizing=size)
     docker.images(
         name="Load the stack's images by digest",
@@ -173,6 +201,10 @@ def stack() -> None:
         after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack"
         f" && systemctl try-restart {AUDIT}.service",
     )
+    if secured:
+        # Caddy reads them at its start alone.
+        restart = "docker ps --quiet --filter label=com.docker.compose.service=tls | xargs -r docker restart"
+        files.present(name="Place the certificate for TLS", files=secured, after=restart)
     operations.operator_key(name="Make the operator's key on the host")
     operations.release(name="Place the release of the stack", content=content)
     operations.running(name="Run the release, every service healthy, now and at boot", release_id=lambda: content().id)

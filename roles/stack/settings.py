@@ -25,6 +25,16 @@ class StackSettings(RoleSettings):
         description="Address on which the gateway listens; nothing else of the stack listens at all.",
     )
     stack_port: int = Field(8080, ge=1024, le=65535, description="TCP port of the gateway.")
+    stack_tls_port: int | None = Field(
+        None, ge=1024, le=65535, description="TCP port of TLS in front of the gateway, by Caddy; None: no TLS."
+    )
+    stack_tls_bind: IPv4Address | IPv6Address = Field(
+        IPv4Address("127.0.0.1"), description="Address on which TLS listens: one of the host's own."
+    )
+    stack_tls_folder: Path = Field(
+        Path("certificates"),
+        description="Folder on the controller with `<host>.pem` and `<host>.key`: from `citadelle certificates make`, or yours.",
+    )
     stack_engine_memory: str | None = Field(
         None,
         pattern=r"^[1-9][0-9]*[mg]$",

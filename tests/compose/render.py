@@ -25,10 +25,11 @@ LISTS = {"volumes", "devices", "group_add"}  # of which Compose takes the entrie
 
 
 class Combination(NamedTuple):
-    """An engine, and an accelerator that it can use ("" for none)."""
+    """An engine, an accelerator that it can use ("" for none), and "tls" with TLS in front ("" for none)."""
 
     engine: str
     accelerator: str = ""
+    tls: str = ""
 
     def __str__(self) -> str:
         return "-".join(part for part in self if part)
@@ -36,6 +37,7 @@ class Combination(NamedTuple):
 
 COMBINATIONS = [
     *map(Combination, ENGINES),
+    *(Combination(engine, tls="tls") for engine in ENGINES),
     *sorted(
         Combination(engine, variant.overlay)
         for variant in {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values())}.values()
@@ -48,9 +50,9 @@ GENUINE = [
 ]
 
 
-def files(engine: str, accelerator: str = "") -> list[Path]:
+def files(engine: str, accelerator: str = "", tls: str = "") -> list[Path]:
     """The Compose files of one combination."""
-    names = [f"engine.{engine}", *([f"accelerator.{accelerator}"] if accelerator else [])]
+    names = [f"engine.{engine}", *([f"accelerator.{accelerator}"] if accelerator else []), *([tls] if tls else [])]
     return [COMPOSE / "compose.yaml", *(COMPOSE / f"{name}.yaml" for name in names)]
 
 
@@ -66,17 +68,17 @@ def genuine(combination: Combination, *options: str, env_file: Path = STACK_ENV)
     return _run("--env-file", str(env_file), *names, "config", *options)
 
 
-def genuine_model(engine: str, accelerator: str = "") -> dict[str, Any]:
+def genuine_model(engine: str, accelerator: str = "", tls: str = "") -> dict[str, Any]:
     """The model as Docker Compose renders it."""
-    done = genuine(Combination(engine, accelerator), "--format", "json")
+    done = genuine(Combination(engine, accelerator, tls), "--format", "json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def own_model(engine: str, accelerator: str = "") -> dict[str, Any]:
+def own_model(engine: str, accelerator: str = "", tls: str = "") -> dict[str, Any]:
     """The model as read here."""
     model: dict[str, Any] = {}
-    for path in files(engine, accelerator):
+    for path in files(engine, accelerator, tls):
         model = _merge(model, yaml.safe_load(interpolate(path.read_text("utf-8"))))
     for service in model["services"].values():
         for mount in service.get("volumes", []):

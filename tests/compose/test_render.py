@@ -27,10 +27,11 @@ def test_each_accelerator_has_its_file_and_each_file_its_accelerator() -> None:
 
 
 @each
-def test_three_services_and_one_published_port(combination: render.Combination) -> None:
+def test_services_and_published_ports(combination: render.Combination) -> None:
     model = render.own_model(*combination)
-    assert set(model["services"]) == {"engine", "gateway", "rag"}
-    assert [name for name, service in model["services"].items() if service.get("ports")] == ["gateway"]
+    before = ["tls"] if combination.tls else []
+    assert set(model["services"]) == {"engine", "gateway", "rag", *before}
+    assert [name for name, service in model["services"].items() if service.get("ports")] == ["gateway", *before]
 
 
 @each

@@ -83,6 +83,17 @@ def service(name: str) -> images.Build:
     return replace(wanted, labels=LABELS, inputs=inputs)
 
 
+def tls() -> images.Build:
+    """Caddy of the newer Debian, without its file capability."""
+    wanted = images.tls(base_name(debian.NEWER), state.ROOT / "compose", "citadelle-lab", "caddy")
+    return replace(wanted, labels=LABELS, inputs=[recipe(debian.NEWER, debian.machine_source())])
+
+
+def build_tls(log: Log) -> str:
+    reference, built = _made(tls(), log)
+    return f"{reference} {'built' if built else 'as it is'}"
+
+
 def build_engine(kind: str, log: Log) -> str:
     reference, built = _made(engine(kind), log)
     return f"{reference} {'built' if built else 'as it is'}"
@@ -137,6 +148,7 @@ def bundle(kind: str, log: Log) -> str:
         "ENGINE_IMAGE": engine(kind).reference(),
         "GATEWAY_IMAGE": service("gateway").reference(),
         "RAG_IMAGE": service("rag").reference(),
+        "TLS_IMAGE": tls().reference(),
     }
     folder = state.STATE / "bundle"
     wrote = images.bundle(wanted, folder, lambda argv: run(argv, log))

@@ -8,6 +8,7 @@ import orjson
 
 from gateway import embeddings, wire
 from gateway.audit import Trail
+from gateway.beats import Beats
 from gateway.chat import Chat, check_model
 from gateway.engine import CHAT, EMBEDDINGS, Engine, engine_failed
 from gateway.errors import Refusal
@@ -22,7 +23,6 @@ from gateway.strict import parse
 from gateway.upstream import FAILURES, Connection
 from gateway.verdict import Verdict
 
-_STREAM_HEADERS = [(b"x-accel-buffering", b"no")]
 CUT = "answer_cut"  # for log and audit: the output filter has ended this answer
 _BYTES_PER_TOKEN = 4  # a guess, for what is reserved; the engine's own count settles it
 Fields = dict[str, Any]
@@ -134,7 +134,7 @@ class Inference:
 
     async def _stream(self, exchange: Exchange, body: bytes, relay: Relay, ticket: Ticket, beat: int) -> None:
         """The answer as it comes; with a `beat`, a sign of life each so many seconds while nothing comes."""
-        async with _Beats(exchange, relay, beat) as beats:
+        async with Beats(exchange, relay, beat) as beats:
             answer = await self.engine.ask(CHAT, body, wire.EVENTS)
             try:
                 exchange.answered = True
@@ -187,43 +187,6 @@ class Inference:
         except TimeoutError:
             raise busy() from None
         return slots
-
-
-class _Beats:
-    """The stream towards the client: begun by the engine's first word, or before it by a sign of life."""
-
-    def __init__(self, exchange: Exchange, relay: Relay, seconds: int) -> None:
-        self._exchange, self._relay, self._seconds = exchange, relay, seconds
-        self._task: asyncio.Task[None] | None = None
-        self._quiet = True
-
-    async def __aenter__(self) -> "_Beats":
-        if self._seconds:
-            self._task = asyncio.create_task(self._beat())
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def start(self) -> None:
-        """Send the head, once."""
-        if self._exchange.status == 0:
-            await wire.start(self._exchange.sending, 200, self._exchange.api.kind, _STREAM_HEADERS)
-
-    async def send(self, data: bytes) -> None:
-        """Send a part of the answer."""
-        self._quiet = False
-        await self._exchange.sending({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _beat(self) -> None:
-        while True:
-            self._quiet = True
-            await asyncio.sleep(self._seconds)
-            if self._quiet and (sign := self._relay.beat()):
-                await self.start()
-                await self._exchange.sending({"type": "http.response.body", "body": sign, "more_body": True})
 
 
 def _used(exchange: Exchange, ticket: Ticket, refused: int) -> Use:
