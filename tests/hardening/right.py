@@ -13,6 +13,15 @@ PROFILE = {"Enabled": 1, "DefaultInboundAction": 4, "DefaultOutboundAction": 2, 
            "NotifyOnListen": 0, "LogBlocked": 1, "LogMaxSizeKilobytes": 16384}  # fmt: skip
 RULE = {"Enabled": 1, "Direction": 1, "Protocol": "TCP", "Profile": 0}
 ASR = [one.judge.where["Id"]["equals"] for one in TABLE.controls if one.id.startswith("WIN-ASR")]
+# As `sshd -T` prints it.
+SSHD = [
+    "allowusers operator",
+    *(
+        f"{one.judge.target.lower()} {one.apply}"
+        for one in TABLE.controls
+        if one.judge.kind == "directive" and one.apply
+    ),
+]
 MACHINE = "S-1-5-21-1-2-3"
 # What a look says of a PC on which everything is right; services, registry and policies come from the table.
 SECTIONS: dict[str, Any] = {
@@ -23,7 +32,8 @@ SECTIONS: dict[str, Any] = {
     "tpm": {"TpmPresent": True, "TpmReady": True, "LockedOut": False, "RestartPending": False, "SpecVersion": "2.0, 0, 1.38"},
     "secure_boot": True,
     "device_guard": {"VirtualizationBasedSecurityStatus": 2, "SecurityServicesRunning": [1, 2]},
-    "gpus": [], "npus": [], "hyperv_rules": [], "port_proxies": [],
+    "gpus": [], "npus": [], "hyperv_rules": [{"Name": "citadelle", "LocalPorts": ["11434"], "Enabled": 1, "Direction": 1, "Action": 4}],
+    "port_proxies": [],
     "bitlocker": [{"MountPoint": "C:", "VolumeType": 0, "VolumeStatus": 1, "ProtectionStatus": 1, "LockStatus": 0,
                    "EncryptionMethod": 7, "EncryptionPercentage": 100, "AutoUnlockEnabled": None,
                    "KeyProtector": [{"KeyProtectorType": 1}, {"KeyProtectorType": 3}]}],
@@ -45,6 +55,10 @@ SECTIONS: dict[str, Any] = {
     "logon": {"AutoAdminLogon": "0", "PasswordStored": False},
     "distributions": [{"DistributionName": "citadelle", "Flags": 15}],
     "laps": {"BackupDirectory": 1},
+    "firewall_policy": [],
+    "rollback": {},
+    "sshd": {"Effective": SSHD, "Text": ""},
+    "ssh_keys": {"Sddl": "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)", "Text": f"ssh-ed25519 {'A' * 68} operator"},
     "restart": {"Servicing": False, "Update": False, "FileRenames": False},
 }  # fmt: skip
 OTHERS = {"Sense": ("Auto", "Running")}
@@ -78,7 +92,7 @@ class Pc:
         self.errors: dict[str, Any] = {}
         by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in ("registry", "service", "audit", "account", "right")}
         for control in TABLE.controls:
-            if not control.waived and control.judge.kind != "state":
+            if not control.waived and control.judge.kind in by_kind:
                 by_kind[control.judge.kind][control.judge.target] = wanted_value(control)
         self.registry = dict.fromkeys(TABLE.registry_values) | by_kind["registry"]
         self.services = OTHERS | {

@@ -16,7 +16,7 @@ from citadelle.operations.hardening import Change, changes
 from tests.hardening.right import SECTIONS, Pc, is_right
 from tests.hardening.states import TABLE, TODAY, one, parsed, verdicts
 
-APPLIED = [control for control in TABLE.controls if control.apply is not None]
+APPLIED = [control for control in TABLE.controls if control.apply is not None and not control.is_line]
 IDS = {
     kind: [control.id for control in APPLIED if control.judge.kind == kind]
     for kind in ("registry", "service", "audit", "account")

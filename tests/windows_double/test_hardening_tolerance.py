@@ -24,10 +24,12 @@ CMDLETS = {"tpm": "Get-Tpm", "secure_boot": "Confirm-SecureBootUEFI", "npus": "G
            "firewall_profiles": "Get-NetFirewallProfile", "firewall_rules": "Get-NetFirewallRule",
            "hyperv_firewall": "Get-NetFirewallHyperVVMSetting", "hyperv_rules": "Get-NetFirewallHyperVRule",
            "listeners": "Get-NetTCPConnection", "defender": "Get-MpComputerStatus", "defender_preferences": "Get-MpPreference",
-           "accounts": "Get-LocalUser", "version": "Get-ItemProperty"}  # fmt: skip
+           "accounts": "Get-LocalUser", "version": "Get-ItemProperty", "ssh_keys": "Get-Acl"}  # fmt: skip
 PROGRAMS = {"session": "whoami.exe", "security_policy": "secedit.exe", "audit_policy": "auditpol.exe"}
 PLACES = {"logon": ("Get-Item", r"*\Winlogon"), "restart": ("Get-Item", r"*\Session Manager"), "laps": ("Test-Path", r"*\LAPS"),
-          "port_proxies": ("Test-Path", r"*\PortProxy\*"), "distributions": ("Test-Path", r"*\Lxss")}  # fmt: skip
+          "port_proxies": ("Test-Path", r"*\PortProxy\*"), "distributions": ("Test-Path", r"*\Lxss"),
+          "firewall_policy": ("Test-Path", r"*\WindowsFirewall\*"), "sshd": ("Test-Path", r"*\sshd.exe"),
+          "rollback": ("Test-Path", r"*\rollback\armed")}  # fmt: skip
 QUERIES = [*CLASSES, *CMDLETS, *PROGRAMS, *PLACES]
 
 
@@ -48,7 +50,15 @@ def broken(name: str) -> tuple[str, str]:
 
 def stands_on(control: Control, section: str) -> bool:
     """Whether a verdict needs a section, said once more and by other words than the judge's."""
-    kinds = {"service": "services", "audit": "audit_policy", "account": "security_policy", "right": "security_policy"}
+    kinds = {
+        "profile": "firewall_profiles",
+        "hyperv": "hyperv_firewall",
+        "directive": "sshd",
+        "service": "services",
+        "audit": "audit_policy",
+        "account": "security_policy",
+        "right": "security_policy",
+    }
     probes = [control.judge, *(condition.judge for condition in control.when)]
     named = {kinds.get(probe.kind, probe.target.split(".")[0]) for probe in probes if probe.kind != "registry"}
     named |= {"services"} if "edr" in named else set()
