@@ -60,6 +60,7 @@ def test_behind_a_front_that_redirects_blobs(tmp_path: Path, source: Path, lock:
     assert len([one for one in asked if "/blobs/" in one["path"]]) > 5
 
 
+@pytest.mark.timeout(1800)
 def test_killed_and_resumed_at_fifty_points(tmp_path: Path, source: Path, lock: ModelsLock, genuine: str) -> None:
     with running(source, tmp_path / "control", genuine) as front:
         for index, after in enumerate(random.Random(2).sample(range(SIZE), 50)):

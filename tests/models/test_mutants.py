@@ -62,6 +62,7 @@ def test_no_generated_good_store_is_refused(fresh: Callable[[], Store]) -> None:
 
 
 @pytest.mark.lab  # for its length
+@pytest.mark.timeout(1800)
 def test_no_bad_store_of_ten_thousand_is_accepted(fresh: Callable[[], Store]) -> None:
     assert bad_ones_accepted(fresh, range(FAST, FAST + ALL)) == []
 
