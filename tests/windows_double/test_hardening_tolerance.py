@@ -24,12 +24,13 @@ CMDLETS = {"tpm": "Get-Tpm", "secure_boot": "Confirm-SecureBootUEFI", "npus": "G
            "firewall_profiles": "Get-NetFirewallProfile", "firewall_rules": "Get-NetFirewallRule",
            "hyperv_firewall": "Get-NetFirewallHyperVVMSetting", "hyperv_rules": "Get-NetFirewallHyperVRule",
            "listeners": "Get-NetTCPConnection", "defender": "Get-MpComputerStatus", "defender_preferences": "Get-MpPreference",
-           "accounts": "Get-LocalUser", "version": "Get-ItemProperty", "ssh_keys": "Get-Acl"}  # fmt: skip
+           "accounts": "Get-LocalUser", "version": "Get-ItemProperty"}  # fmt: skip
 PROGRAMS = {"session": "whoami.exe", "security_policy": "secedit.exe", "audit_policy": "auditpol.exe"}
 PLACES = {"logon": ("Get-Item", r"*\Winlogon"), "restart": ("Get-Item", r"*\Session Manager"), "laps": ("Test-Path", r"*\LAPS"),
           "port_proxies": ("Test-Path", r"*\PortProxy\*"), "distributions": ("Test-Path", r"*\Lxss"),
           "firewall_policy": ("Test-Path", r"*\WindowsFirewall\*"), "sshd": ("Test-Path", r"*\sshd.exe"),
-          "rollback": ("Test-Path", r"*\rollback\armed")}  # fmt: skip
+          "rollback": ("Test-Path", r"*\rollback\armed"),
+          "ssh_keys": ("Test-Path", r"*\administrators_authorized_keys")}  # fmt: skip
 QUERIES = [*CLASSES, *CMDLETS, *PROGRAMS, *PLACES]
 
 
