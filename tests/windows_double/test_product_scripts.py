@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from citadelle.facts.hardening import SCRIPT
 from tests.conftest import ROOT, shared_path
 from tests.windows_double.conftest import Console
 
@@ -20,6 +21,8 @@ POWERSHELL = re.compile(r"\b[A-Z][a-z]+-[A-Z][A-Za-z]+|& '")  # a cmdlet's name,
 PROSE = {
     "citadelle/hardening/bitlocker.py"
 }  # verdicts and cures that a person reads and types: the product runs none of it
+# Files whose functions stand in another one: judged as the whole that is run.
+JOINED = dict.fromkeys(("citadelle/facts/hardening.ps1", "citadelle/facts/line.ps1"), SCRIPT)
 FIND = """
 $texts = ConvertFrom-Json ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('%s')))
 $verbs = @('Common', 'Data', 'Lifecycle', 'Diagnostic', 'Communications', 'Security', 'Other' | ForEach-Object {
@@ -60,7 +63,7 @@ def product_scripts() -> dict[str, str]:
     for file in sorted(path for top in ("citadelle", "roles") for path in (ROOT / top).rglob("*")):
         name = str(file.relative_to(ROOT))
         if file.suffix == ".ps1":
-            found[name] = file.read_text(encoding="utf-8")
+            found[name] = JOINED.get(name, file.read_text(encoding="utf-8-sig"))
         elif file.suffix == ".py" and name not in PROSE:
             texts = [text for text in _texts(ast.parse(file.read_text(encoding="utf-8"))) if POWERSHELL.search(text)]
             found |= {f"{name}#{number}": text for number, text in enumerate(texts)}
