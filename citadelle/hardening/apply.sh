@@ -79,7 +79,7 @@ set_pam() { # by the profiles that there are: the bundle's own or the package's
 }
 
 set_firewall() { # judged by nft before anything is loaded
-    /usr/local/lib/citadelle/firewall check && systemctl enable --quiet citadelle-firewall && systemctl restart citadelle-firewall
+    /usr/local/lib/citadelle/firewall take && systemctl enable --quiet citadelle-firewall && systemctl restart citadelle-firewall
 }
 
 refuse() { # CONTROL WHY

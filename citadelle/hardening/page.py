@@ -60,6 +60,9 @@ allows it: `/etc/ssh/sshd_config.d/00-citadelle.conf`, `/etc/sysctl.d/99-zz-cita
 `/etc/apt/apt.conf.d/99citadelle`, `/etc/audit/rules.d/50-citadelle.rules`; the others keep their other lines. To undo a keyword of sshd
 or a parameter, waive its control and remove its line there.
 
+What can cut the line, the SSH server and the packet filter, is judged by `sshd -t` and `nft --check`, then set behind a timed rollback:
+unless a fresh login gets in within `hardening_rollback_seconds`, the host goes back by itself.
+
 The packet filter is one table, `inet citadelle`, before Docker's chains, which it never touches. It refuses whatever the host would pass
 on except answers, published ports and what stays within Docker's bridges, so that no container reaches out, names of the outside included;
 the host itself may, for its updates. Towards the host it lets in the ports of its SSH server, and on a WSL distribution whatever Windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,9 +23,15 @@ from citadelle.hardening.state import State
 from citadelle.hardening.table import Table
 from citadelle.hardening.waivers import Waiver
 from citadelle.operations.files import File, present
+from citadelle.operations.rollback import Guarded, guarded
 
 APPLY = files("citadelle.hardening").joinpath("apply.ps1").read_text("utf-8")
-LINUX_APPLY = files("citadelle.hardening").joinpath("apply.sh").read_text("utf-8")
+LINUX_APPLY, SAVE, UNDO = (
+    files("citadelle.hardening").joinpath(f"{name}.sh").read_text("utf-8") for name in ("apply", "save", "undo")
+)
+# What can cut the line to a Linux host.
+LINE, FIREWALL = ("sshd", "firewall"), "citadelle-firewall"
+HINT = "cure what is said, or waive the control in policies/waivers.yaml; then run again"
 SEEN = "hardening.seen"
 Language = Literal["en", "fr"]
 COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "yellow"}
@@ -142,17 +149,20 @@ def controls(  # noqa: PLR0917  each by name
     changes: list[Change],
     seen: bool,
     placed: list[File],
-    after: str = "",
+    after: str,
+    seconds: int,
     language: Language = "en",
 ) -> Generator[PyinfraCommand, None, None]:
     """Set what is wrong on a Linux host, in one script, and read it again. A setting that is not kept fails the host, by its control's id.
 
+    What can cut the line, the SSH server and the firewall, is set behind a timed rollback, and kept only where a fresh login gets in.
     What is set is decided anew when it comes to it: earlier operations of the same run may have made the distribution, or its Docker.
 
     + table: policies/linux.yaml; waivers: accepted deviations.
     + changes: from `changes()`; empty where everything is right.
     + seen: whether the host could be looked at when that was decided; a WSL distribution that this run makes could not.
     + placed, after: files that settings need, and the command when one has changed, as of `files.present`.
+    + seconds: after which the host goes back by itself where a change of its line is not confirmed.
     + language: of the titles that are told.
     """
     fresh = False
@@ -160,14 +170,20 @@ def controls(  # noqa: PLR0917  each by name
         fresh = True
         yield command
     planned = _decided_anew(table, waivers, seen, language) if changes or fresh or not seen else []
-    if planned:
-        words = [
-            str(host.name),
-            *(str(word) for one in planned for word in (one.control, one.kind, one.target, one.value)),
-        ]
-        yield StringCommand(f"{LOOK}\n{LINUX_APPLY}\napply", *map(QuoteString, words))
-    else:
+    line = [change for change in planned if change.kind in LINE or change.target == FIREWALL]
+    if safe := [change for change in planned if change not in line]:
+        yield StringCommand(f"{LOOK}\n{LINUX_APPLY}\napply", *map(QuoteString, _words(safe)))
+    if line:
+        words = " ".join(map(shlex.quote, _words(line)))
+        # A guarded change ends at whatever fails; this script goes on, and tells all that failed at its end.
+        change = f"set +eu\n{LOOK}\n{LINUX_APPLY}\napply {words}"
+        yield from guarded(Guarded(change, undo=UNDO, save=SAVE), seconds, "a change of SSH server and firewall", HINT)
+    if not planned:
         host.noop("every control that is set by itself is right")
+
+
+def _words(changes: Sequence[Change]) -> list[str]:
+    return [str(host.name), *(str(word) for one in changes for word in (one.control, one.kind, one.target, one.value))]
 
 
 def _decided_anew(table: Table, waivers: list[Waiver], seen: bool, language: Language) -> list[Change]:

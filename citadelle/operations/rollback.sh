@@ -8,7 +8,6 @@ rm -rf $folder
 mkdir -p $folder
 chmod 700 $folder
 forget() {
-  [ -e $folder/go ] && return
   systemctl stop --quiet $unit.timer
   systemctl disable --quiet $unit.service
   rm -rf $folder /etc/systemd/system/$unit.service
@@ -39,3 +38,5 @@ date -d "+$seconds seconds" +%s >$folder/armed
 systemd-run --quiet --on-active="$seconds" --timer-property=AccuracySec=1s --unit=$unit.service
 : >$folder/go
 systemd-run --quiet --collect --unit=$unit-change /bin/sh $folder/run change
+# From here on it is the change's own: it may have begun, and even ended, before this shell does.
+trap - EXIT

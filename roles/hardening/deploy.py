@@ -63,5 +63,6 @@ def hardening() -> None:
         seen=bool(state.raw) or not settings.hardening_apply,
         placed=firewall_files("accept" if "wsl" in host.groups else "drop") if settings.hardening_apply else [],
         after="systemctl daemon-reload",
+        seconds=settings.hardening_rollback_seconds,
         language=settings.hardening_language,
     )

@@ -27,6 +27,12 @@ class HardeningSettings(RoleSettings):
     hardening_apply: bool = Field(
         True, description="Set the controls that are safe and can be undone; False: every control is judged only."
     )
+    hardening_rollback_seconds: int = Field(
+        120,
+        ge=30,
+        le=900,
+        description="After which a Linux host takes back a change of SSH server or firewall that no login confirms.",
+    )
     hardening_states: Path | None = Field(
         None,
         description="Folder on the controller for the raw state of each host, for `citadelle audit`; Linux hosts in its folder `linux`.",

@@ -24,8 +24,7 @@ CUPS = "printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/usr/lib/systemd/
 # What is made wrong, by the value that is judged: of any Linux host, and of a plain one alone.
 ANYWHERE = {
     "sysctl net.ipv4.conf.all.send_redirects": "echo 1 >/proc/sys/net/ipv4/conf/all/send_redirects",
-    "sysctl net.ipv4.conf.all.log_martians": "sed -i '/all.log_martians/d' /etc/sysctl.d/99-zz-citadelle.conf;"
-    " echo 0 >/proc/sys/net/ipv4/conf/all/log_martians",
+    "sysctl net.ipv4.tcp_rfc1337": "sed -i /tcp_rfc1337/d /etc/sysctl.d/99-zz-citadelle.conf; echo 0 >/proc/sys/net/ipv4/tcp_rfc1337",
     "firewall containers": "nft insert rule inet citadelle forward accept",
     "file /etc/shadow": "chmod 644 /etc/shadow",
     "file /etc/cron.d": "chmod 755 /etc/cron.d",
@@ -84,10 +83,7 @@ def test_what_is_made_wrong_is_told_line_by_line_and_gone_after_a_run(
     run = rollout()
     assert run.code == 0, run.text
     for pc in pcs:
-        assert (
-            read(pc, "cat /proc/sys/net/ipv4/conf/all/send_redirects /proc/sys/net/ipv4/conf/all/log_martians")
-            == "0\n1\n"
-        )
+        assert read(pc, "cat /proc/sys/net/ipv4/conf/all/send_redirects /proc/sys/net/ipv4/tcp_rfc1337") == "0\n1\n"
         assert (
             read(pc, "stat -c '%a %U:%G' /etc/shadow /etc/cron.d /run/docker.sock")
             == "640 root:shadow\n700 root:root\n660 root:docker\n"
@@ -197,3 +193,37 @@ def test_after_a_restart_everything_is_as_before(pcs: list[Pc], read: Read) -> N
     assert run.changed_nothing, run.text
     for pc in pcs:
         assert "Paris" in answers(pc.name)
+
+
+def test_a_firewall_that_cuts_the_line_is_taken_back_by_the_host_itself(server: Pc, read: Read, checkout: Path) -> None:
+    """Its rules let nobody in: no fresh login confirms them, so the host goes back, and can be reached again."""
+    rules = checkout / "roles/hardening/files/etc/citadelle/firewall.nft"
+    assert "tcp dport $ssh accept" in rules.read_text()
+    rules.write_text(rules.read_text().replace("tcp dport $ssh accept", "tcp dport 9 accept"))
+    before = read(server, "nft -s list table inet citadelle")
+    run = rollout("--limit", "linux", "--data", "hardening_rollback_seconds=30", checkout=checkout)
+    assert run.code == 1, run.text
+    assert (
+        f"@linux/{server.name}: a change of SSH server and firewall cut the line, and the host has gone back by itself"
+        in run.text
+    )
+    assert read(server, "nft -s list table inet citadelle") == before
+    assert read(server, "systemctl list-timers --all | grep -c citadelle-rollback || true") == "0\n"
+    run = rollout()
+    assert run.code == 0, run.text
+    assert rollout().changed_nothing
+
+
+def test_a_keyword_that_shuts_everybody_out_is_taken_back(server: Pc, read: Read, checkout: Path) -> None:
+    """`sshd -t` finds nothing wrong with it: only a login tells."""
+    table = checkout / "policies/linux.yaml"
+    text = table.read_text()
+    shut = text.replace("judge: {sshd: pubkeyauthentication}\n    wanted: {equals: 'yes'}\n    apply: 'yes'",
+                        "judge: {sshd: pubkeyauthentication}\n    wanted: {equals: 'no'}\n    apply: 'no'")  # fmt: skip
+    assert shut != text
+    table.write_text(shut)
+    run = rollout("--limit", "linux", "--data", "hardening_rollback_seconds=30", checkout=checkout)
+    assert run.code == 1, run.text
+    assert "cut the line, and the host has gone back by itself" in run.text
+    assert "pubkeyauthentication yes\n" in read(server, "sshd -T")
+    assert rollout().changed_nothing

@@ -86,6 +86,9 @@ def _arguments(operation: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(command: Any, folder: Path) -> Any:
+    if isinstance(command, FunctionCommand) and command.function is rollback.confirm:
+        seconds, what, hint = command.args
+        return {"confirm": what, "seconds": seconds, "hint": hint}
     if isinstance(command, FunctionCommand) and command.function is take:
         step, what, _ = command.args
         return {"step": step.__name__, "volumes": [work.mount for work in (what if isinstance(what, list) else [what])]}
