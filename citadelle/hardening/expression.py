@@ -90,7 +90,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_plain(item) for item in value) or "nothing"
     if isinstance(value, dict):
-        return " ".join(f"{name}={_plain(item)}" for name, item in value.items())
+        return " ".join(f"{name}={_plain(item)}" for name, item in value.items()) or "nothing"
     if value is None or isinstance(value, bool):
         return {None: "absent", True: "yes", False: "no"}[value]
     return str(value) or "nothing"
