@@ -78,14 +78,20 @@ def change(found: Sequence[Verdict], state: State, admins: Admins) -> Change:
         parts.append(([control.id], values) if values else ([], {}))
     ids = sorted({name for names, _ in parts for name in names})
     values = {name: value for _, given in parts for name, value in given.items()}
+    if waits := _pending(state):  # also where everything is right: it would not stay so
+        return Change(values, tuple(ids), waits)
     return Change(values, tuple(ids), _refused(state, admins)) if ids else Change()
+
+
+def _pending(state: State) -> tuple[str, str] | None:
+    """Why nothing is begun while another change waits for its confirmation."""
+    marks = state.sections.get("rollback") or {}
+    why = rollback.pending(marks.get("Armed", False), marks.get("Begun", False), marks.get("Seconds", 0))
+    return (why, "run again after that; docs/line.md says what to do when it does not happen") if why else None
 
 
 def _refused(state: State, admins: Admins) -> tuple[str, str] | None:
     """Why nothing is begun: what and hint."""
-    marks = state.sections.get("rollback") or {}
-    if why := rollback.pending(marks.get("Armed", False), marks.get("Begun", False), marks.get("Seconds", 0)):
-        return why, "run again after that; docs/line.md says what to do when it does not happen"
     client = (state.sections.get("session") or {}).get("client", "")
     if client and admins.networks and not any(ip_address(client) in ip_network(net) for net in admins.networks):
         return f"this controller comes from outside of line_networks: {client}", "add its network to line_networks"
@@ -216,10 +222,10 @@ def settings(change: Change, seconds: int) -> Generator[PyinfraCommand, None, No
 
     + change: from `change()`; + seconds: after which the PC goes back when nobody has got in anew.
     """
-    if not change.controls:
-        host.noop("firewall and SSH server are right")
-    elif change.refused:
+    if change.refused:
         yield refusal(*change.refused)
+    elif not change.controls:
+        host.noop("firewall and SSH server are right")
     else:
         yield from rollback.guarded(parts(change), seconds, WHAT, HINT)
 

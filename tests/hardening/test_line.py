@@ -168,4 +168,5 @@ def test_one_change_at_a_time(seconds: int, told: str) -> None:
     assert found.refused is not None
     assert told in found.refused[0]
     assert plan(firewall_rules=[], rollback={"Armed": True, "Begun": False, "Seconds": 45}).refused is None
-    assert plan(rollback={"Armed": True, "Begun": True, "Seconds": 45}) == Change()
+    right = plan(rollback={"Armed": True, "Begun": True, "Seconds": 45})
+    assert (right.controls, right.refused is None) == ((), False), "it is right now, and would not stay so"

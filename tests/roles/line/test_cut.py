@@ -100,7 +100,7 @@ def test_a_restart_in_between_takes_the_change_back_at_once(
 
 REFUSING = """#!/bin/sh
 case "$*" in *-t*) echo "line 2: Bad configuration option: MaxAuthTries" >&2; exit 255 ;; esac
-exec "$(dirname "$0")/sshd" "$@"
+exec "${0%/*}/sshd" "$@"
 """
 
 
@@ -108,8 +108,10 @@ def test_a_configuration_that_the_server_refuses_is_refused_before_anything(pc: 
     before = pc.snapshot
     program = pc.path("C:\\Windows\\System32\\OpenSSH\\sshd.exe")
     program.unlink()
-    program.write_text(REFUSING)
-    program.chmod(0o755)
+    script = pc.folder / "refusing"
+    script.write_text(REFUSING)
+    script.chmod(0o755)
+    program.symlink_to(script)
     run = roll()
     assert run.code == 1
     assert (
