@@ -85,6 +85,9 @@ def test_a_run_makes_it_right_and_a_second_one_does_nothing(
     )
     assert [kind for kind in kinds(volume) if kind != "Password"] == RIGHT
     assert recovery(volume) == operator.kept()
+    assert [text for text in pc.said for password in recovery(volume).values() if password in text] == [], (
+        "none leaves the PC"
+    )
     if any(one is KEPT for one in MENDED[name]["KeyProtector"]):
         assert recovery(volume) == {OLD: RECOVERY}, "a key that was there is kept, no second one is made"
     before, files = (
