@@ -38,12 +38,15 @@ def facts() -> dict[str, str]:
     return {f"fact.{fact.__name__}": fact().command() for fact in found}
 
 
+SHELL = {"hardening.controls"}  # for Linux, in a module whose other operations are for Windows
+
+
 def operations(folder: Path) -> dict[str, str]:
     """The scripts of every operation whose module writes PowerShell, from its cases."""
     scripts = {}
     for case in cases():
         module = importlib.import_module(f"citadelle.operations.{case.parent.name.split('.')[0]}")
-        if getattr(module, "powershell", None) is powershell:
+        if getattr(module, "powershell", None) is powershell and case.parent.name not in SHELL:
             commands: list[Any] = run(case, folder)[0]
             texts = [command for command in commands if isinstance(command, str)]
             scripts |= {f"{case.parent.name}-{case.stem}.{number}": text for number, text in enumerate(texts)}
