@@ -17,7 +17,7 @@ if ($block_engine_wsl) {
     New-NetFirewallHyperVRule @rule -VMCreatorId $wsl -Protocol TCP -LocalPorts $engine | Out-Null
 }
 foreach ($proxy in $proxies) {
-    $kind, $address, $port = $proxy -split '[ /]'
+    $kind, $address, $port, $null = $proxy -split '[ /]'  # the last name of such a list takes all that is left
     & netsh.exe interface portproxy delete $kind "listenport=$port" "listenaddress=$address" | Out-Null
     if ($LASTEXITCODE -ne 0) { throw "netsh interface portproxy delete: exit code $LASTEXITCODE" }
 }

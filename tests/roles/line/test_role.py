@@ -144,7 +144,8 @@ def test_a_port_that_leads_to_the_engine_is_forwarded_no_more(pc: LinePC, roll: 
     pc.ask(
         "netsh interface portproxy add v4tov4 listenport=80 listenaddress=0.0.0.0 connectport=80 connectaddress=127.0.0.1"
     )
-    assert roll().code == 0
+    run = roll()
+    assert run.code == 0, run.output
     registry = json.loads((pc.home / "registry.json").read_text("utf-8-sig"))
     (left,) = [values for key, values in registry.items() if key.lower().endswith("portproxy\\v4tov4\\tcp")]
     assert left == {"0.0.0.0/80": "127.0.0.1/80"}
@@ -163,7 +164,6 @@ def test_a_group_policy_that_overrides_is_told_and_not_fought(pc: LinePC, roll: 
     assert re.search(
         r"WIN-FWL-01 .*\(Public is set by a group policy: HKLM:.*PublicProfile!EnableFirewall\)", run.output
     )
-    assert "fail: WIN-FWL-06" in run.output
     assert "citadelle-block-engine" not in pc.state["firewall"]["rules"], "it would not count"
     assert roll().changed_nothing
 
