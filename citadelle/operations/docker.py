@@ -18,6 +18,7 @@ from citadelle.operations.refusal import attempt, refusal
 VALIDATE = '{ ! command -v dockerd >/dev/null || dockerd --validate --config-file "$1"; }'
 
 # python3 runs the model verifier before the Engine starts.
+Source = Literal["docker", "distribution"]
 PACKAGES = {
     "distribution": ["docker.io", "docker-cli", "docker-compose", "iptables", "python3"],
     "docker": ["docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin", "python3"],
@@ -30,16 +31,23 @@ STAGING = "/var/lib/citadelle/staging"
 
 
 @operation()
-def installed(source: Literal["docker", "distribution"]) -> Generator[PyinfraCommand, None, None]:
-    """Have Docker Engine and its Compose plugin installed, from one of two sources.
+def engine(source: Source) -> Generator[PyinfraCommand, None, None]:
+    """Have Docker Engine and its Compose plugin installed, answering now, and started at every boot.
 
     + source: `docker` is Docker's own Debian or Ubuntu repository, `distribution` the one the host already uses.
     """
+    state = host.get_fact(DockerDaemon)
+    steps = [*_packages(source), *([] if state.server and state.enabled else [_start()])]
+    if not steps:
+        host.noop(f"Docker Engine {state.server} is installed, answers and starts at boot")
+    yield from steps
+
+
+def _packages(source: Source) -> Generator[PyinfraCommand, None, None]:
     packages = PACKAGES[source]
     present = host.get_fact(PackagesInstalled, packages=packages)
     missing = [package for package in packages if package not in present]
     if not missing:
-        host.noop(f"Docker Engine is installed: {present[packages[0]]}")
         return
     if source == "docker":
         yield from _repository()
@@ -70,14 +78,8 @@ def _repository() -> Generator[PyinfraCommand, None, None]:
     yield StringCommand(f"mv {key}.new {key} && echo", QuoteString(line), "> /etc/apt/sources.list.d/docker.list")
 
 
-@operation()
-def running() -> Generator[PyinfraCommand, None, None]:
-    """Have the daemon answer now, and start at every boot."""
-    state = host.get_fact(DockerDaemon)
-    if state.server and state.enabled:
-        host.noop(f"Docker Engine {state.server} answers and starts at boot")
-        return
-    yield attempt(
+def _start() -> PyinfraCommand:
+    return attempt(
         "systemctl enable --quiet --now docker && docker info >/dev/null 2>&1",
         "Docker daemon does not answer: docker.service",
         "systemctl status docker; journalctl -u docker -n 50",

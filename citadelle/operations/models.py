@@ -24,6 +24,7 @@ from citadelle.facts.models import (
 )
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.models.verify import FLOOR, STORE, Expected, Finding, expected_files
+from citadelle.operations.files import File, present
 from citadelle.operations.refusal import refusal
 
 STAGING = f"{STATE}/models.staging"
@@ -32,21 +33,26 @@ Commands = Generator[PyinfraCommand, None, None]
 
 
 @operation()
-def newest(lock: ModelsLock) -> Commands:
-    """Stop a host that has served a newer lock before: what an approval took back must not return with an old checkout.
+def programs(lock: ModelsLock, files: list[File], after: str) -> Commands:
+    """Have the programs that judge models in place; nothing of a host changes for a lock that it is beyond.
 
     + lock: the lock that is about to be placed.
+    + files: as for `files.present`.
+    + after: as for `files.present`.
     """
+    yield from _beyond(lock)
+    yield from present._inner(files=files, after=after)
+
+
+def _beyond(lock: ModelsLock) -> Commands:
+    """Stop a host that has served a newer lock before: what an approval took back must not return with an old checkout."""
     floor = host.get_fact(LockFloor)
     if floor < 0:
-        yield refusal(
-            f"the note of the newest lock makes no sense: {FLOOR}", f"find out why; citadelle doctor; cat {FLOOR}"
-        )
+        what = f"the note of the newest lock makes no sense: {FLOOR}"
+        yield refusal(what, f"find out why; citadelle doctor; cat {FLOOR}")
     elif lock.serial < floor:
         what = f"the lock of the models is older than the one served here before: serial {lock.serial} after {floor}"
         yield refusal(what, "git pull; to go back on purpose, sign the old content again under a higher serial")
-    else:
-        host.noop(f"the lock is not older: serial {lock.serial}")
 
 
 @operation()

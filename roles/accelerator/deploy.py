@@ -27,6 +27,9 @@ def accelerator() -> None:
 
 @deploy("Container toolkit of the accelerator")
 def container_toolkit() -> None:
-    """After Docker, before the stack."""
+    """After Docker, before the stack; nothing to do on a host that is known to have no such card."""
+    here = operations.hardware()
+    if here.seen and choice().on(here).accelerator != "nvidia":
+        return
     pin = operations.Toolkit(**yaml.safe_load(TOOLKIT.read_text()))
     operations.container_toolkit(name="Describe NVIDIA's cards to Docker, where they compute", choice=choice(), pin=pin)

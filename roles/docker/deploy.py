@@ -49,5 +49,4 @@ def docker() -> None:
         files=[*runtime(), files.File(CONFIG, content, check=engine.VALIDATE)],
         after="! systemctl is-active --quiet docker || systemctl restart docker",
     )
-    engine.installed(name="Install Docker Engine and Compose", source=settings.docker_source)
-    engine.running(name="Run the Docker daemon now and at boot")
+    engine.engine(name="Have Docker Engine and Compose, now and at boot", source=settings.docker_source)

@@ -37,9 +37,9 @@ def model_files() -> None:
     store = settings.models_store
     lock = approved_lock(host.name, settings.models_lock, settings.models_keys, WAIVERS)
     wanted = checked_models(host.name, store, lock, settings.models)
-    models.newest(name="Go on only with a lock that is not older than the last one", lock=lock)
-    files.present(
-        name="Place the model verifier, the watch and their units",
+    models.programs(
+        name="Place the model verifier, the watch and their units, but for no lock older than the last one",
+        lock=lock,
         files=programs(),
         after=f"systemctl daemon-reload && systemctl try-restart {models.WATCH}",
     )

@@ -91,7 +91,7 @@ def test_a_daemon_that_was_stopped_is_started(in_srv1: Read) -> None:
     in_srv1("systemctl stop docker docker.socket")
     run = rollout()
     assert run.code == 0, run.text
-    assert "Docker Engine | Run the Docker daemon now and at boot" in run.operations("success", HOST)
+    assert "Docker Engine | Have Docker Engine and Compose, now and at boot" in run.operations("success", HOST)
     assert rollout().changed_nothing
 
 
