@@ -123,15 +123,14 @@ class Sshd:
     def sessions(self) -> list[int]:
         """Process ids that serve a connection now."""
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return [int(child) for child in children]
+        return _children(self._process.pid)
 
     def cut(self) -> None:
         """Kill every connection, as a reboot or a broken line does; new ones are accepted."""
         for pid in self.sessions():
-            for child in (*Path(f"/proc/{pid}/task/{pid}/children").read_text().split(), str(pid)):
+            for child in (*_children(pid), pid):
                 try:
-                    os.kill(int(child), 9)
+                    os.kill(child, 9)
                 except ProcessLookupError:
                     continue
 
@@ -142,3 +141,11 @@ class Sshd:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _children(pid: int) -> list[int]:
+    """Of a process; none of one that has ended meanwhile."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []

@@ -29,25 +29,19 @@ MAKE_KEY = f"python3 -I -B {PROGRAM} operator"
 
 
 @operation()
-def operator_key() -> Generator[PyinfraCommand, None, None]:
-    """Have an operator key on the host, readable by root only, and its keyed hash where the gateway reads it."""
-    if host.get_fact(GatewayKey):
-        host.noop("the operator's key is there")
-        return
-    yield StringCommand(MAKE_KEY)
-
-
-@operation()
 def release(content: Content) -> Generator[PyinfraCommand, None, None]:
-    """Have a release's folder on the host, whole or not at all.
+    """Have the operator's key, readable by root only, and a release's folder on the host, whole or not at all.
 
     + content: the release, or what makes it when the host's turn comes; one archive is sent, checked against its manifest, then
       renamed into place.
     """
     content = content() if callable(content) else content
-    folder = f"{RELEASES}/{content.id}"
+    folder, has_key = f"{RELEASES}/{content.id}", host.get_fact(GatewayKey)
+    if not has_key:
+        yield StringCommand(MAKE_KEY)
     if host.get_fact(ReleaseThere, folder=folder):
-        host.noop(f"release {content.id} is there")
+        if has_key:
+            host.noop(f"release {content.id} and the operator's key are there")
         return
     fresh = f"{folder}.new"
     yield StringCommand("umask 022 && rm -rf", QuoteString(fresh), "&& mkdir -p", QuoteString(fresh))

@@ -205,6 +205,5 @@ def stack() -> None:
         # Caddy reads them at its start alone.
         restart = "docker ps --quiet --filter label=com.docker.compose.service=tls | xargs -r docker restart"
         files.present(name="Place the certificate for TLS", files=secured, after=restart)
-    operations.operator_key(name="Make the operator's key on the host")
-    operations.release(name="Place the release of the stack", content=content)
+    operations.release(name="Place the operator's key and the release of the stack", content=content)
     operations.running(name="Run the release, every service healthy, now and at boot", release_id=lambda: content().id)

@@ -43,7 +43,7 @@ def kill_at(operation: str, delay: float, checkout: Path) -> None:
     [
         ("Docker Engine | Write the hardened configuration of the Docker daemon", 0.05),
         ("Model files | Bring the locked model files onto the host", 0.1),
-        ("Stack | Place the release of the stack", 0.02),
+        ("Stack | Place the operator's key and the release of the stack", 0.02),
         ("Stack | Run the release, every service healthy", 0.3),
         ("Stack | Run the release, every service healthy", 2.0),
     ],
