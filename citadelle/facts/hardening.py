@@ -13,7 +13,8 @@ from citadelle.facts.base import Fact, WindowsFact
 from citadelle.hardening import linux
 from citadelle.hardening.state import State
 
-SCRIPT = files("citadelle.facts").joinpath("hardening.ps1").read_text("utf-8")
+PARTS = ("hardening", "hardening_evidence", "hardening_answer")
+SCRIPT = "".join(files("citadelle.facts").joinpath(f"{part}.ps1").read_text("utf-8") for part in PARTS)
 # The functions of the look; what sets controls reads them again by the same ones.
 LOOK = files("citadelle.facts").joinpath("hardening.sh").read_text("utf-8")
 

@@ -7,8 +7,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from citadelle.operations import accelerator, accounts, bitlocker, docker, files, hardening, stack, twin, windows
-from tests.operations.cases import cases, run
+from citadelle.operations import (
+    accelerator,
+    accounts,
+    bitlocker,
+    docker,
+    files,
+    hardening,
+    restart,
+    stack,
+    twin,
+    updates,
+    windows,
+    wsl,
+    wsl_user,
+)
+from tests.operations.cases import cases, folded, run
 
 CAN_REFUSE = {
     "accelerator.usable",
@@ -18,7 +32,9 @@ CAN_REFUSE = {
     "docker.images",
     "twin.windows_side",
     "windows.supported",
-    "windows.distribution",
+    "wsl.distribution",
+    "wsl_user.account",
+    "wsl_user.keys",
 }
 # A judge changes nothing: it lets a host pass, or refuses it.
 JUDGES = {"accelerator.usable", "accelerator.fits", "twin.windows_side", "windows.supported"}
@@ -28,13 +44,27 @@ JUDGES = {"accelerator.usable", "accelerator.fits", "twin.windows_side", "window
 def test_case(file: Path, tmp_path: Path) -> None:
     wanted = yaml.safe_load(file.read_text())
     commands, noop = run(file, tmp_path)
-    assert commands == wanted.get("commands", [])
+    assert [folded(command) for command in commands] == wanted.get("commands", [])
     assert noop == wanted.get("noop")
     assert bool(commands) != bool(noop), "an operation changes something or says why it does not"
 
 
 def operations() -> list[str]:
-    modules = (accelerator, accounts, bitlocker, docker, files, hardening, stack, twin, windows)
+    modules = (
+        accelerator,
+        accounts,
+        bitlocker,
+        docker,
+        files,
+        hardening,
+        restart,
+        stack,
+        twin,
+        updates,
+        windows,
+        wsl,
+        wsl_user,
+    )
     return [
         f"{module.__name__.rsplit('.', 1)[1]}.{name}"
         for module in modules

@@ -1,0 +1,69 @@
+"""What a PC shows of detection, second factors and updates. Evidence proves or it does not: what is not proven is unknown, never right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+# Programs of endpoint detection by their service, with the kernel drivers that each sees by; a program alone, without them, is blind.
+# Microsoft, CrowdStrike, SentinelOne, Palo Alto, Sophos, ESET; of Elastic and HarfangLab no driver's name is known here.
+EDR: dict[str, tuple[str, ...]] = {
+    "Sense": ("MsSecFlt",),
+    "CSFalconService": ("CSAgent",),
+    "SentinelAgent": ("SentinelMonitor",),
+    "cyserver": ("cyvrfsfd", "cyverak", "tedrdrv"),
+    "Sophos MCS Agent": ("SophosED",),
+    "ekrn": ("eamonm", "ehdrv"),
+    "elastic-endpoint": (),
+    "hurukai": (),
+}
+
+
+def running(services: dict[str, dict[str, Any]]) -> list[str]:
+    """Services of endpoint detection that run. `services` by name in lower case."""
+    return [name for name in EDR if services.get(name.lower(), {}).get("State") == "Running"]
+
+
+def sighted(programs: Iterable[str], drivers: Iterable[str]) -> list[dict[str, Any]]:
+    """Of the programs whose drivers are known, whether one of them is loaded."""
+    loaded = {name.lower() for name in drivers}
+    known = [name for name in programs if EDR[name]]
+    return [{"Name": name, "driver": any(driver.lower() in loaded for driver in EDR[name])} for name in known]
+
+
+def mfa(value: dict[str, Any]) -> dict[str, Any]:
+    """`SshSecondFactor` and `LogonSecondFactor`: true, false, or None with what there is as `...Why`."""
+    keys = value.get("SshKeys") or []
+    keys = keys if isinstance(keys, list) else [keys]
+    ssh, ssh_why = _ssh(keys, str(value.get("SshOptions", "")))
+    forced = value.get("ForceOption") == 1
+    found = {**value, "SshSecondFactor": ssh, "SshSecondFactorWhy": ssh_why}
+    return found | {"LogonSecondFactor": True if forced else None, "LogonSecondFactorWhy": _logon(value)}
+
+
+def _ssh(keys: list[dict[str, Any]], options: str) -> tuple[bool | None, str]:
+    if not keys:
+        return None, "no key of an administrator is in administrators_authorized_keys"
+    plain = [key for key in keys if not str(key["Kind"]).startswith("sk-")]
+    if plain:
+        return False, ""
+    if "verify-required" in options or all(key["Verified"] for key in keys):
+        return True, ""
+    return None, "each key is on a security key, but nothing asks for its PIN: verify-required"
+
+
+def _logon(value: dict[str, Any]) -> str:
+    """What there is, where nothing forces a second factor. None of it says that a password alone opens no session."""
+    enrolled = value.get("Hello") or []
+    count = len(enrolled) if isinstance(enrolled, list) else 1
+    states = ", ".join(f"{name} {value.get(name) or 'not said'}" for name in ("NgcSet", "AzureAdJoined", "AzureAdPrt"))
+    enrolled_for = f"Hello is enrolled for {count} accounts"
+    return f"nothing forces Hello or a smart card; {enrolled_for}, {states}; conditional access is not seen from here"
+
+
+def updates(value: dict[str, Any], pending: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the PC's own task has found; before its first search nothing is known, and `...Why` says so."""
+    if value.get("Searched"):
+        return {**value, "Pending": pending}
+    why = "no search for updates has been made: role updates"
+    return {f"{name}Why": why for name in ("Pending", "DaysSinceSearch", "DaysSinceSuccess")}

@@ -1,0 +1,19 @@
+"""Updates of Windows, and a restart that is waited for."""
+
+from pyinfra import host
+from pyinfra.api.deploy import deploy
+
+from citadelle.operations import restart
+from citadelle.operations import updates as operations
+from roles.updates.settings import UpdatesSettings
+
+
+@deploy("Updates")
+def updates() -> None:
+    """Search always; install and restart where the settings say so."""
+    settings = UpdatesSettings.from_host(host)
+    operations.searched(name="Search for updates daily, as the system")
+    if settings.updates_install:
+        operations.installed(name="Install the updates that are missing", minutes=settings.updates_minutes)
+    if settings.updates_restart:
+        restart.controlled(name="Restart where that is pending", minutes=settings.updates_restart_minutes)
