@@ -160,7 +160,7 @@ def test_the_host_itself_has_no_way_to_the_engine(pc: Pc, read: Read) -> None:
     assert bridge not in read(pc, "ip route")
 
 
-def test_the_gateway_wants_a_key_and_knows_two_routes(pc: Pc, read: Read) -> None:
+def test_the_gateway_wants_a_key_and_knows_its_routes(pc: Pc, read: Read) -> None:
     ask = "curl -s -o /dev/null -w '%{http_code}' --path-as-is"
     key = '-H "Authorization: Bearer $(cat /etc/citadelle/operator.key)"'
     base = "http://127.0.0.1:8080"
@@ -168,8 +168,8 @@ def test_the_gateway_wants_a_key_and_knows_two_routes(pc: Pc, read: Read) -> Non
         "no key": f"{ask} {base}/v1/models",
         "wrong key": f"{ask} -H 'Authorization: Bearer ck_wrong' {base}/v1/models",
         "key": f"{ask} {key} {base}/v1/models",
-        "other route": f"{ask} {key} {base}/api/tags",
-        "way around": f"{ask} {key} {base}/v1/../api/tags",
+        "other route": f"{ask} {key} {base}/api/ps",
+        "way around": f"{ask} {key} {base}/v1/../api/ps",
         "other method": f"{ask} {key} -X DELETE {base}/v1/models",
     }
     found = {name: read(pc, line) for name, line in codes.items()}

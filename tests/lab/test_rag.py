@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_documents_are_found_by_who_may_see_them(pc: Pc, read: Read, tmp_path: P
 
 
 def test_the_index_is_of_the_service_alone_and_the_job_has_left_nothing(pc: Pc, read: Read) -> None:
-    assert read(pc, "stat -c '%U %a' /var/lib/citadelle/rag /var/lib/citadelle/rag/*").split("\n") == [
+    assert read(pc, "stat -c '%U %a' /var/lib/citadelle/rag /var/lib/citadelle/rag/*").splitlines() == [
         "citadelle-rag 750",
         "citadelle-rag 640",
     ]
@@ -86,7 +87,9 @@ def test_a_folder_that_is_not_there_or_closed_is_named_with_a_cure(pc: Pc, read:
 
 def test_passages_reach_the_prompt_of_a_key_of_their_group_only(pc: Pc, read: Read) -> None:
     """Read in the audit trail, which says whether a prompt had passages."""
-    for name, group in (("rag-board", "board"), ("rag-other", "other")):
+    run = secrets.token_hex(4)  # the name of a key is never used twice
+    names = {f"rag-board-{run}": "board", f"rag-other-{run}": "other"}
+    for name, group in names.items():
         command = [
             sys.executable,
             "-m",
@@ -101,9 +104,9 @@ def test_passages_reach_the_prompt_of_a_key_of_their_group_only(pc: Pc, read: Re
             "--json",
         ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-        secret = json.loads(done.stdout)
-        key = (secret[0] if isinstance(secret, list) else secret)["key"]
-        body = {"model": read(pc, "sed -n s/^CHAT_MODEL=//p /opt/citadelle/current/stack.env"), "max_tokens": 8}
+        [said] = json.loads(done.stdout)
+        key = said["key"]
+        body = {"model": read(pc, "sed -n s/^CHAT_MODEL=//p /opt/citadelle/current/stack.env").strip(), "max_tokens": 8}
         body["messages"] = [{"role": "user", "content": "Le code du coffre zebulon ?"}]
         head = f"Authorization: Bearer {key}"
         answer = (
@@ -111,9 +114,9 @@ def test_passages_reach_the_prompt_of_a_key_of_their_group_only(pc: Pc, read: Re
         )
         assert "choices" in read(pc, f"{answer} http://127.0.0.1:8080/v1/chat/completions")
     records = [json.loads(line) for line in read(pc, "cat /var/log/citadelle/audit/*.jsonl | tail -n 20").splitlines()]
-    told = {record["key"]: record["passages"] for record in records if record.get("key", "").startswith("rag-")}
-    assert told == {"rag-board": True, "rag-other": False}
-    for name in ("rag-board", "rag-other"):
+    told = {record["key"]: record["passages"] for record in records if record.get("key") in names}
+    assert told == {name: group == "board" for name, group in names.items()}
+    for name in names:
         subprocess.run(
             [sys.executable, "-m", "citadelle.cli", "keys", "revoke", name, "--host", pc.name], cwd=ROOT, check=True
         )
