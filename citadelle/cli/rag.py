@@ -10,13 +10,12 @@ import typer
 
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+from citadelle.facts.stack import STACK
 
 app = typer.Typer(
     no_args_is_help=True, help="Documents: make each host's index of a folder, ask it, show what it holds."
 )
-STACK = "/usr/local/lib/citadelle/stack"
 COMMAND = "docker exec --interactive citadelle-rag-1 python3 -m rag.command"
-INDEX = "--json --index /var/lib/rag/index.sqlite"
 INGEST_SECONDS = 24 * 3600.0
 FOUND_NOTHING = 1  # the exit code of the program on the host for an empty answer
 
@@ -55,7 +54,7 @@ def query(  # noqa: PLR0917  options of a command
     json: JsonOption = False,
 ) -> None:
     """Ask the index itself, without a model: the passages that somebody of these groups would get. Exit code 1 when there are none."""
-    command = f"{COMMAND} query {INDEX} --groups={shlex.quote(groups)} --limit={limit} -"
+    command = f"{COMMAND} query --json --groups={shlex.quote(groups)} --limit={limit} -"
     rows = [_said(one, command, stdin=text.encode()) for one in chosen(inventory, host)]
     _show(
         rows,
@@ -70,7 +69,7 @@ def query(  # noqa: PLR0917  options of a command
 @app.command()
 def status(host: HostOption = "*", inventory: InventoryOption = "inventory", json: JsonOption = False) -> None:
     """Show what each index holds. Exit code 1 when one holds nothing."""
-    rows = [_said(one, f"{COMMAND} status {INDEX}") for one in chosen(inventory, host)]
+    rows = [_said(one, f"{COMMAND} status --json") for one in chosen(inventory, host)]
     _show(rows, json, _counts)
     raise typer.Exit(0 if all("answer" in row and row["answer"]["documents"] for row in rows) else 1)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rag import words
 from rag.ranking import search
 from rag.store import Document, Reader, StoreError, Writer
 
@@ -133,4 +132,3 @@ def test_both_word_indexes_are_read_with_the_groups_inside_the_statement(store: 
     ranked = [statement for statement in seen if "MATCH" in statement or "FROM passages" in statement]
     assert len(ranked) >= 3
     assert all("audiences WHERE name IN" in statement and json.dumps(["rh"]) in statement for statement in ranked)
-    assert words.match_stems("texte")

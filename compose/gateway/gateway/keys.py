@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, StringConstraints
 from gateway.errors import Refusal
 from gateway.log import event
 from gateway.settings import Name, Rates, Strict
+from gateway.stamp import stamp_of
 from gateway.wire import Headers
 
 PEPPER = "pepper"  # beside the key file: 64 hex digits, the key of the hashes
@@ -86,7 +87,7 @@ class KeyRing:
         return hasher.digest()
 
     def _refresh(self) -> None:
-        stamp = _stamp(self._path), _stamp(self._pepper_path)
+        stamp = stamp_of(self._path), stamp_of(self._pepper_path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -122,14 +123,6 @@ def _password(encoded: bytes) -> bytes | None:
         return base64.b64decode(encoded, validate=True).partition(b":")[2] or None
     except binascii.Error:
         return None
-
-
-def _stamp(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return "absent"
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _load(path: Path) -> dict[bytes, Key]:

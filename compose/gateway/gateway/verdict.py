@@ -6,6 +6,7 @@ import orjson
 
 from gateway.errors import Refusal
 from gateway.log import event
+from gateway.stamp import stamp_of
 
 
 class Verdict:
@@ -17,7 +18,7 @@ class Verdict:
     def good(self) -> bool:
         """Whether the files were right at the last verification; a stat for each question, for the file changes seldom."""
         if self._path is not None:
-            stamp = _stamp(self._path)
+            stamp = stamp_of(self._path)
             if stamp != self._stamp:
                 self._stamp, self._good = stamp, _read(self._path)
                 event("models_verified" if self._good else "models_unverified")
@@ -32,14 +33,6 @@ class Verdict:
                 "The model files of this host do not match their lock, or are being verified: nothing is answered until they do.",
                 retry_after=30,
             )
-
-
-def _stamp(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return "absent"
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _read(path: Path) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from rag.search import Index, Query, StoreError, WrongVector
+from rag.search import Index, Query, WrongVector
+from rag.store import StoreError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -11,8 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag import INDEX
 from rag.embedder import Embedder, EmbedderError
-from rag.search import Index, Query, StoreError
+from rag.search import Index, Query
+from rag.store import StoreError
 
 if TYPE_CHECKING:
     from rag.ingest import Report
@@ -31,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("--json", action="store_true")
         if name != "eval":
-            command.add_argument("--index", type=Path, required=True)
+            command.add_argument("--index", type=Path, default=INDEX)
         if name != "status":
             command.add_argument("--embedder", metavar="URL|SOCKET", help="who makes vectors; without: words alone")
             command.add_argument("--model", default="bge-m3", help="of the embedder")

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag import ranking
-from rag.store import Reader, StoreError
+from rag.store import Reader
 
 Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -101,6 +101,3 @@ def _passage(hit: ranking.Hit) -> Passage:
     found = hit.passage
     span = {"page": found.page, "start": found.start, "stop": found.stop}
     return Passage(id=f"p{found.id}", title=found.title, text=found.text, path=found.path, share=hit.share, **span)
-
-
-__all__ = ["Index", "Passage", "Query", "Status", "StoreError", "WrongVector"]
