@@ -109,16 +109,19 @@ look_unit() { # a name without ending is the service and its socket: what lets m
         END { for (i = 1; i <= count; i++) printf "unit\t%s\t%s\n", order[i], found[order[i]] }'
 }
 
-look_file() { # a line for each file that a pattern means
-    names file | while read -r pattern; do
-        seen=
-        for path in $pattern; do
-            [ -e "$path" ] || continue
-            seen=yes
-            say file "$pattern" "$(stat -L -c '%04a %U:%G' -- "$path")"
-        done
-        [ -n "$seen" ] || say file "$pattern" absent
-    done
+look_file() { # a line for each file that a pattern means; one program asks for all of them
+    meant=$(names file | while read -r pattern; do
+        for path in $pattern; do printf '%s\t%s\n' "$pattern" "$path"; done
+    done)
+    # shellcheck disable=SC2046  # names of files of the system have no blanks
+    {
+        stat -L --printf 'mode\t%n\t%04a %U:%G\n' -- $(printf '%s\n' "$meant" | cut -f 2)
+        printf '%s\n' "$meant"
+    } | awk -F '\t' '
+        NF == 3 { mode[$2] = $3; next }
+        !($1 in seen) { order[++count] = $1; seen[$1] = 0 }
+        $2 in mode { print "file\t" $1 "\t" mode[$2]; seen[$1]++ }
+        END { for (i = 1; i <= count; i++) if (!seen[order[i]]) print "file\t" order[i] "\tabsent" }'
 }
 
 sources() { # FILE: it and its drop-ins, the last word last
@@ -163,9 +166,9 @@ look_package() {
     [ "$(there dpkg-query)" = yes ] || { say error package "dpkg is absent" && return; }
     # shellcheck disable=SC2046  # a word for each package
     installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $(names package) 2>/dev/null | sed -n 's/^.i  *//p')
-    names package | while read -r name; do
-        if printf '%s\n' "$installed" | grep -qxF "$name"; then say package "$name" installed; else say package "$name" absent; fi
-    done
+    names package | awk -v installed="$installed" '
+        BEGIN { count = split(installed, names, "\n"); while (count) found[names[count--]] }
+        { print "package\t" $0 "\t" ($0 in found ? "installed" : "absent") }'
 }
 
 look_module() {
@@ -188,9 +191,15 @@ look_module() {
 look_watch() {
     said=
     [ "$(there auditctl)" = no ] || said=$(attempt watch auditctl -l) || return 0
-    names watch | while read -r path; do
-        say watch "$path" "$(printf '%s\n' "$said" | awk -v path="$path" '$1 == "-w" && $2 == path { for (i = 3; i < NF; i++) if ($i == "-p") kept = $(i + 1) } END { print kept == "" ? "absent" : kept }')"
-    done
+    names watch | awk -v said="$said" '
+        BEGIN {
+            for (count = split(said, lines, "\n"); count; count--) {
+                words = split(lines[count], word, " ")
+                if (word[1] != "-w" || word[2] in kept) continue
+                for (i = 3; i < words; i++) if (word[i] == "-p") kept[word[2]] = word[i + 1]
+            }
+        }
+        { print "watch\t" $0 "\t" ($0 in kept ? kept[$0] : "absent") }'
 }
 
 look_pam() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -204,9 +205,9 @@ class Table(_Strict):
 
     @classmethod
     def load(cls, path: Path) -> Table:
-        """Read the file. Raises `TableError`."""
+        """Read the file; once for all hosts of a run. Raises `TableError`."""
         try:
-            return cls.model_validate(yaml.load(path.read_text("utf-8"), Loader=LOADER))  # noqa: S506  (both are safe)
+            return cls._parsed(path, path.stat().st_mtime_ns)
         except (OSError, yaml.YAMLError) as error:
             raise TableError(f"{path}: cannot be read: {error}") from None
         except ValidationError as error:
@@ -215,12 +216,17 @@ class Table(_Strict):
             )
             raise TableError("\n".join(told)) from None
 
+    @classmethod
+    @cache
+    def _parsed(cls, path: Path, _changed: int) -> Table:
+        return cls.model_validate(yaml.load(path.read_text("utf-8"), Loader=LOADER))  # noqa: S506  (both are safe)
+
     @property
     def registry_values(self) -> list[str]:
         """Every registry value that some control is judged by, each once, sorted by key."""
         return self.names.get("registry", [])
 
-    @property
+    @cached_property
     def names(self) -> dict[str, list[str]]:
         """All that some control is judged by: kind -> names, each once, sorted."""
         probes = {(probe.kind, probe.target) for control in self.controls for probe in _probes(control)}
