@@ -55,6 +55,11 @@ class PC:
     name: str = "@windows/pc1"
     _process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def dead(self) -> Path:
+        """Is there from the moment on when the PC lost its power."""
+        return self.double.home / "dead"
+
     def ask(self, script: str) -> dict[str, Any]:
         """The loop's answer, as the connector gets it; {} where the PowerShell died."""
         if self._process is None or self._process.poll() is not None:
@@ -87,7 +92,7 @@ class PC:
         answer = self.ask(command.get_raw_value())
         if self.calls == self.dies_after:
             raise Killed
-        if not answer:
+        if not answer or self.dead.exists():  # a PC without power says nothing more
             return False, CommandOutput([OutputLine("stderr", f"{self.name}: connection cut during a command")])
         return answer["code"] == 0, CommandOutput([OutputLine("stdout", line) for line in answer["out"]])
 
@@ -202,11 +207,14 @@ def converge(pc: PC, operator: Operator, before: Callable[[int], None] = lambda 
 
 
 def killed(pc: PC, operator: Operator, **at: int) -> bool:
-    """A run that dies on the way; `dies_before`, `dies_after`: at which call; `fuse`: at which change on the PC. Says whether it did."""
+    """A run that dies on the way; `dies_before`, `dies_after`: at which call; `dead`: the PC loses its power after which change of it;
+    `fuse`: its PowerShell ends with it, which costs seconds. Says whether it died."""
     pc.calls, pc.dies_before, pc.dies_after = 0, at.get("dies_before", 0), at.get("dies_after", 0)
     fuse = pc.double.home / "fuse"
     if "fuse" in at:
         fuse.write_text(str(at["fuse"]))
+    if "dead" in at:
+        fuse.write_text(f"{at['dead']} dead")
     died = False
     try:
         with suppress(AssertionError):
@@ -215,4 +223,5 @@ def killed(pc: PC, operator: Operator, **at: int) -> bool:
         died = True
     pc.dies_before = pc.dies_after = 0
     fuse.unlink(missing_ok=True)
+    pc.dead.unlink(missing_ok=True)
     return died

@@ -5,7 +5,7 @@ Killed are the run on the controller (before a script is sent, after its answer 
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -37,8 +37,9 @@ def assert_never_worse(before: dict[str, Any], pc: PC, operator: Operator, place
         assert recovery(was).items() <= keys.items(), f"{place}: {mount} lost a recovery password"
 
 
-@pytest.mark.parametrize("kind", ["dies_before", "dies_after", "fuse"])
-@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize(
+    ("name", "kind"), [*product(STATES, ["dies_before", "dies_after", "dead"]), ("C: and D: clear", "fuse")]
+)
 def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
     name: str, kind: str, pc: PC, operator: Operator
 ) -> None:
@@ -53,7 +54,7 @@ def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
             assert len(recovery(volume)) == 1, f"{(kind, number)}: no second key, wherever the first run died"
         if not died:  # the run has no such place: it came to its end
             break
-    assert number > 1 or (kind == "fuse" and name in UNCHANGED), "it died somewhere"
+    assert number > 1 or (kind == "dead" and name in UNCHANGED), "it died somewhere"
     assert converge(pc, operator).steps == 0
 
 

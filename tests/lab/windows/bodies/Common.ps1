@@ -57,6 +57,7 @@ function Edit-DoubleState([scriptblock]$DoubleChange) {
     try {
         $doubleState = Get-DoubleState
         & $DoubleChange $doubleState
+        if ([IO.File]::Exists("$env:WINDOWS_DOUBLE_STATE/dead")) { return }
         $doubleFresh = "$DoubleStateFile.$PID.tmp"
         [IO.File]::WriteAllText($doubleFresh, (ConvertTo-Json -InputObject $doubleState -Depth 20))
         [IO.File]::Move($doubleFresh, $DoubleStateFile, $true)
@@ -64,14 +65,17 @@ function Edit-DoubleState([scriptblock]$DoubleChange) {
     } finally { $doubleLock.Dispose() }
 }
 
-# `control fuse N`: the PC loses its power right after the Nth change from now on.
+# `control fuse N`: the PC loses its power right after the Nth change from now on. With the word `dead` behind N this process is spared,
+# for tests that die hundreds of times: nothing that it does any more reaches the state, until the file `dead` is taken away.
 function Use-DoubleFuse {
     $fuse = "$env:WINDOWS_DOUBLE_STATE/fuse"
     if (-not [IO.File]::Exists($fuse)) { return }
-    $left = [int][IO.File]::ReadAllText($fuse) - 1
-    if ($left -gt 0) { [IO.File]::WriteAllText($fuse, "$left"); return }
+    $left, $spared = [IO.File]::ReadAllText($fuse).Split(' ')
+    $left = [int]$left - 1
+    if ($left -gt 0) { [IO.File]::WriteAllText($fuse, "$left $spared".TrimEnd()); return }
     [IO.File]::Delete($fuse)
-    [Environment]::Exit(99)
+    if (-not $spared) { [Environment]::Exit(99) }
+    [IO.File]::WriteAllText("$env:WINDOWS_DOUBLE_STATE/$spared", '')
 }
 
 function Set-DoubleValue($Object, [string]$Name, $Value) {
