@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from citadelle.accelerator.hardware import Hardware
+from citadelle.facts.accelerator import AcceleratorHardware
+from citadelle.facts.hardening import LinuxHardening
 from citadelle.facts.models import RUN
 from citadelle.facts.stack import STACK
+from citadelle.hardening.table import Table
 from citadelle.models.lock import ModelsLock
 from citadelle.models.source import checked_models
 from citadelle.models.verify import STORE, expected_files
@@ -26,6 +29,8 @@ from citadelle.settings import RoleSettings
 from roles.accelerator.settings import AcceleratorSettings
 from roles.docker.deploy import CONFIG, daemon_config, runtime
 from roles.docker.settings import DockerSettings
+from roles.hardening.deploy import firewall_files
+from roles.hardening.settings import HardeningSettings
 from roles.model_files.deploy import orders, programs
 from roles.model_files.settings import ModelFilesSettings
 from roles.service_user.deploy import UIDS
@@ -46,6 +51,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     # These hosts have no accelerator, and their data gives memory and context.
     release = stack_release(stack, model, sizing(stack, models, model, choice), Hardware())
     references = list(images(stack).values())
+    controls, _ = _read(HardeningSettings, data).tables("controller", "linux")
     config = json.dumps(daemon_config(engine), indent=2).encode() + b"\n"
     (folder / "release.tar").write_bytes(release.archive())
     place = f"{RELEASES}/{release.id}"
@@ -54,7 +60,9 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         "shell": SHELL,
         "daemon_config": _file(File(CONFIG, config), folder),
         "packages": PACKAGES[engine.docker_source],
-        "files": [_file(file, folder) for file in (*runtime(), *orders(lock, wanted), *programs())],
+        "files": [
+            _file(file, folder) for file in (*runtime(), *orders(lock, wanted), *programs(), *firewall_files("drop"))
+        ],
         "models": [
             {"path": f"{STORE}/{path}", "src": str(models.models_store / path)}
             for path in expected_files(lock.checked([model.name for model in wanted]))
@@ -66,7 +74,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             "staged": f"{STAGING}/images.tar",
         },
         "release": {"id": release.id, "folder": place, "archive": str(folder / "release.tar")},
-        "probes": _probes(references, release.id),
+        "probes": {**_probes(references, release.id), "look": _look(controls)},
         "repairs": _repairs(release.id),
     }
 
@@ -81,6 +89,12 @@ def _file(file: File, folder: Path) -> dict[str, str]:
     owner, group = file.owner.split(":")
     digest = hashlib.sha256(file.content).hexdigest()
     return {"path": file.path, "src": str(source), "mode": file.mode, "owner": owner, "group": group, "sha256": digest}
+
+
+def _look(controls: Table) -> str:
+    """What our facts read for the controls and of the hardware: it succeeds where the host answers. Ours alone judges what it reads."""
+    looks = LinuxHardening().command(controls.names), AcceleratorHardware().command()
+    return "; ".join(f"( {look.get_raw_value()} )" for look in looks) + " | grep -q ."
 
 
 def _probes(references: list[str], release: str) -> dict[str, str]:

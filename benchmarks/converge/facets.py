@@ -55,9 +55,10 @@ def _mode(file: dict[str, str]) -> Facet:
 def _files(wanted: dict[str, Any]) -> list[Facet]:
     config, placed = wanted["daemon_config"], {Path(file["path"]).name: file for file in wanted["files"]}
     verifier, unit = placed["verify.py"], placed["citadelle-models.service"]
-    script = wanted["stack_files"][-1]
+    script, firewall = wanted["stack_files"][-1], placed["firewall.conf"]
     return [
         Facet("content of Docker's configuration", f"echo >> {config['path']}", _content(config)),
+        Facet(f"content of {firewall['path']}", f"echo >> {firewall['path']}", _content(firewall)),
         Facet(f"content of {verifier['path']}", f"echo >> {verifier['path']}", _content(verifier)),
         Facet(
             f"owner of {script['path']}",

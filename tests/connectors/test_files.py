@@ -49,10 +49,8 @@ def digest(file: Path) -> str:
 @pytest.mark.parametrize(
     ("side", "megabytes"),
     [
-        ("@linux", 100),
-        ("@windows", 10),  # SFTP of the Windows double is written in Python, and as slow
-        pytest.param("@windows", 100, marks=pytest.mark.lab),
-        pytest.param("@wsl", 100, marks=pytest.mark.lab),
+        *(pytest.param(side, 100, marks=pytest.mark.lab) for side in ("@linux", "@windows", "@wsl")),
+        *((side, 10) for side in ("@linux", "@windows")),
     ],
     indirect=["side"],
 )

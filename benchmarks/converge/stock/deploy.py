@@ -67,6 +67,8 @@ for file in host.loop(WANTED["models"]):
 systemd.service(name="Models are verified at boot", service="citadelle-models", running=True, enabled=True)
 server.shell(name="Models are verified and bound", commands=REPAIRS["models_bound"], _if=fails(PROBES["models_bound"]))
 
+server.shell(name="Controls and hardware are seen", commands=["false"], _if=fails(PROBES["look"]))
+
 room = server.shell(name="Images", commands=REPAIRS["images_before"], _if=fails(PROBES["images"]))
 files.put(name="Archive of the images", src=IMAGES["archive"], dest=IMAGES["staged"], mode="600", _if=room.did_change)
 server.shell(name="Images are loaded", commands=REPAIRS["images"], _if=room.did_change)

@@ -101,6 +101,7 @@ def test_first_run_brings_and_serves_second_changes_nothing(source: Store) -> No
     ]
 
 
+@LONG
 def test_flipped_byte_fails_the_host_and_is_not_repaired(source: Store) -> None:
     lines = scenario(
         source,
