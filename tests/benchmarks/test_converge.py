@@ -79,6 +79,7 @@ def test_every_shell_program_can_be_parsed(wanted: dict[str, Any]) -> None:
         assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
+@pytest.mark.lab
 def test_stock_deploy_plans_each_claim(wanted: dict[str, Any]) -> None:
     env = {"CITADELLE_BENCH_DESIRED": str(wanted["folder"] / "desired.json")}
     # An empty Linux host: all other questions stay without an answer.
@@ -108,6 +109,7 @@ def test_playbook_names_only_what_it_is_given(wanted: dict[str, Any]) -> None:
     assert registered <= set(re.findall(r"\w+", " ".join(re.findall(r'"(?:when|changed_when)": "([^"]*)"', text))))
 
 
+@pytest.mark.lab
 def test_results_of_pyinfra_are_read(tmp_path: Path) -> None:
     deploy = tmp_path / "deploy.py"
     deploy.write_text(

@@ -43,6 +43,7 @@ def test_an_unknown_word(command: Command) -> None:
     assert "No such command 'aks'" in said.err
 
 
+@pytest.mark.lab
 def test_the_command_warns_of_nothing() -> None:
     """pyinfra patches modules when it is imported, and says so on every run where one of them was imported before."""
     command = [

@@ -32,6 +32,7 @@ def test_the_pages_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
     assert (main("--check"), capsys.readouterr().err) == (0, "")
 
 
+@pytest.mark.lab
 def test_a_stale_page_is_noticed_and_written_anew(tmp_path: Path) -> None:
     for name in ("citadelle", "roles", "compose", "policies"):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -104,6 +104,7 @@ def test_a_certificate_file_that_cannot_be_used_is_named(operator: Pair, pair_fo
         read_certificate(tmp_path / "wrong")
 
 
+@pytest.mark.lab
 def test_the_pair_of_the_page_is_taken(tmp_path: Path) -> None:
     """The command that the refusal and the page give, with a password."""
     command = "openssl req -x509 -newkey rsa:4096 -days 3650 -subj /CN=escrow -keyout escrow.key -out escrow.crt -passout pass:secret"

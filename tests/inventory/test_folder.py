@@ -10,9 +10,12 @@ from tests.inventory.conftest import Checkout
 LAB = 'linux = [("@linux/lab-pc", {"ssh_hostname": "192.0.2.1"})]\n'
 MINE = 'linux = [("@linux/my-pc", {"ssh_hostname": "192.0.2.2"})]\n'
 WINDOWS = 'windows = [("@windows/my-pc", {"ssh_hostname": "192.0.2.2"})]\n'
+LONG = pytest.mark.lab  # each start of pyinfra takes a second: the fast tier has those that differ most
 
 
-@pytest.mark.parametrize("spelling", ["inventory", "inventory/", "./inventory"])
+@pytest.mark.parametrize(
+    "spelling", ["inventory", pytest.param("inventory/", marks=LONG), pytest.param("./inventory", marks=LONG)]
+)
 def test_a_folder_is_an_inventory_however_it_is_spelt(checkout: Checkout, spelling: str) -> None:
     checkout.write("inventory/lab.py", LAB)
     done = checkout.pyinfra(spelling, "debug-inventory")
@@ -22,6 +25,7 @@ def test_a_folder_is_an_inventory_however_it_is_spelt(checkout: Checkout, spelli
     assert {"linux", "lab", "inventory"} <= groups(done.stdout)
 
 
+@LONG
 def test_a_single_file_still_works(checkout: Checkout) -> None:
     checkout.write("inventory/lab.py", LAB)
     done = checkout.pyinfra("inventory/lab.py", "debug-inventory")
@@ -39,6 +43,7 @@ def test_own_files_replace_the_lab_and_the_example(checkout: Checkout) -> None:
     assert "mine" in groups(done.stdout)
 
 
+@LONG
 def test_own_files_are_merged_group_by_group(checkout: Checkout) -> None:
     checkout.write("inventory/paris.py", MINE + WINDOWS)
     checkout.write("inventory/lyon.py", 'linux = ["@linux/lyon-pc"]\n')
@@ -48,6 +53,7 @@ def test_own_files_are_merged_group_by_group(checkout: Checkout) -> None:
     assert sorted(hosts(done.stdout)) == ["@linux/lyon-pc", "@linux/my-pc", "@windows/my-pc"]
 
 
+@LONG
 def test_group_data_inside_the_folder_applies_and_host_data_wins(checkout: Checkout) -> None:
     checkout.write("inventory/mine.py", 'linux = ["@linux/a", ("@linux/b", {"stack_port": 9001})]\n')
     checkout.write("inventory/group_data/linux.py", "stack_port = 9000\n")
@@ -57,6 +63,7 @@ def test_group_data_inside_the_folder_applies_and_host_data_wins(checkout: Check
     assert '"stack_port": 9001' in second
 
 
+@LONG
 def test_group_data_beside_config_is_still_read_and_the_folder_wins(checkout: Checkout) -> None:
     checkout.write("inventory/mine.py", 'linux = ["@linux/a"]\n')
     checkout.write("group_data/linux.py", "stack_port = 8000\nstack_engine = 'llamacpp'\n")
@@ -75,6 +82,7 @@ def test_a_host_in_two_files_is_refused(checkout: Checkout) -> None:
     assert "hint: remove it from one of them" in done.stdout
 
 
+@LONG
 def test_a_group_with_data_in_two_files_is_refused(checkout: Checkout) -> None:
     checkout.write("inventory/one.py", 'linux = (["@linux/a"], {"stack_port": 9000})\n')
     checkout.write("inventory/two.py", 'linux = ["@linux/b"]\n')
@@ -90,6 +98,7 @@ def test_an_empty_folder_says_what_to_do(checkout: Checkout) -> None:
     assert "inventory: no inventory file in it\nhint: cp inventory/example.py inventory/mine.py" in done.stdout
 
 
+@LONG
 def test_the_lab_file_without_a_lab_says_what_to_do(checkout: Checkout) -> None:
     checkout.write("inventory/lab.py", (ROOT / "inventory/lab.py").read_text())
     done = checkout.pyinfra("inventory", "debug-inventory", CITADELLE_LAB="/nonexistent")
@@ -97,6 +106,7 @@ def test_the_lab_file_without_a_lab_says_what_to_do(checkout: Checkout) -> None:
     assert "inventory: no lab on this machine: /nonexistent/lab.json\nhint: run bin/lab" in done.stdout
 
 
+@LONG
 def test_the_example_can_be_copied_as_it_is(checkout: Checkout) -> None:
     checkout.write("inventory/mine.py", (ROOT / "inventory/example.py").read_text())
     done = checkout.pyinfra("inventory", "debug-inventory")
@@ -104,6 +114,7 @@ def test_the_example_can_be_copied_as_it_is(checkout: Checkout) -> None:
     assert '"ssh_strict_host_key_checking": "yes"' in done.stdout
 
 
+@LONG
 def test_a_deploy_runs_from_a_folder(checkout: Checkout) -> None:
     checkout.write("inventory/mine.py", 'here = ["@local"]\n')
     checkout.write("deploy.py", "from pyinfra.operations import server\nserver.shell(name='Say', commands='true')\n")

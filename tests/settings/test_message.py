@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.inventory.conftest import Checkout, checkout
 
@@ -17,6 +19,7 @@ def test_a_typo_stops_the_run_before_any_change(checkout: Checkout) -> None:
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.lab
 def test_a_bad_value_stops_the_run_before_any_change(checkout: Checkout) -> None:
     checkout.write(
         "inventory/mine.py",
