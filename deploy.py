@@ -10,6 +10,7 @@ from roles.docker.deploy import docker
 from roles.hardening.deploy import hardening
 from roles.line.deploy import line
 from roles.model_files.deploy import model_files
+from roles.observability.deploy import observability
 from roles.platform.deploy import platform
 from roles.service_user.deploy import service_user
 from roles.stack.deploy import stack
@@ -35,4 +36,5 @@ if "wsl" in host.groups or "linux" in host.groups:
     container_toolkit()
     hardening()  # before anything serves, and after Docker: its files and its rules are judged too
     model_files()  # before the stack: a wrong digest must stop here
+    observability()  # before the stack: its containers find their secrets and their way out
     stack()

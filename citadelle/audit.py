@@ -146,6 +146,8 @@ def verify(path: Path, key: bytes, since: int = 1, anchor: str = "") -> str:
     """
     if anchor and not ANCHOR.fullmatch(anchor):
         raise Problem(f"not an anchor: {anchor}")
+    # The head first: what is written while this reads must not look like a head without its records.
+    head = _head(path)
     paths = files_of(path) if path.is_dir() else [path]
     first = last = None
     wanted = anchor.partition(":")
@@ -160,7 +162,7 @@ def verify(path: Path, key: bytes, since: int = 1, anchor: str = "") -> str:
     if first is None or last is None:
         raise Problem(f"{path}: no records")
     if path.is_dir():
-        _ends(path, key, first, last, since)
+        _ends(head, key, first, last, since)
     if anchor and not first["seq"] <= int(wanted[0]) <= last["seq"]:
         raise Problem(f"record {wanted[0]}: missing, an anchor names it")
     begin, end = (f"{record['seq']} of {record['ts']}" for record in (first, last))
@@ -177,15 +179,24 @@ def _from(paths: list[Path], since: int) -> list[Path]:
     ]
 
 
-def _ends(folder: Path, key: bytes, first: dict[str, Any], last: dict[str, Any], since: int) -> None:
+def _head(folder: Path) -> bytes | OSError:
+    try:
+        return (folder / HEAD).read_bytes()
+    except OSError as error:
+        return error
+
+
+def _ends(head: bytes | OSError, key: bytes, first: dict[str, Any], last: dict[str, Any], since: int) -> None:
     if first["seq"] > since or (first["seq"] == 1 and first["prev"] != NOTHING):
         raise Problem(f"records {since} to {first['seq'] - 1} are missing at the beginning")
+    if isinstance(head, OSError):
+        raise Problem(f"{HEAD}: {head}")
     try:
-        head = unseal(key, (folder / HEAD).read_bytes())
-    except (OSError, Problem) as error:
-        raise Problem(f"{HEAD}: {error}") from None
-    if head["seq"] > last["seq"]:
-        raise Problem(f"records {last['seq'] + 1} to {head['seq']} are missing at the end")
+        end = unseal(key, head)["seq"]
+    except Problem as problem:
+        raise Problem(f"{HEAD}: {problem}") from None
+    if end > last["seq"]:
+        raise Problem(f"records {last['seq'] + 1} to {end} are missing at the end")
 
 
 def totals(folder: Path, since: list[str]) -> dict[str, list[list[int]]]:

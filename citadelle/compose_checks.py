@@ -16,6 +16,10 @@ class Parameters(Protocol):
         """Per service, what it may have."""
 
     @property
+    def writable(self) -> dict[str, list[str]]:
+        """Per service, the folders of the host that are its own to write."""
+
+    @property
     def system(self) -> frozenset[str]:
         """Folders of the host that no service may mount; with a slash at the end, nor anything below."""
 
@@ -112,10 +116,10 @@ def groups(name: str, service: Service, rule: Parameters) -> Iterator[str]:
 
 
 def mounts(name: str, service: Service, rule: Parameters) -> Iterator[str]:
-    """Bind mounts are read-only, not shared, never created on the way, and none of the system's own folders."""
+    """Bind mounts are read-only or the service's own, not shared, never created on the way, and none of the system's own folders."""
     for mount in _binds(service):
         source, options = mount.get("source", ""), mount.get("bind") or {}
-        if not mount.get("read_only"):
+        if not mount.get("read_only") and source not in rule.writable.get(name, []):
             yield f"{source} is mounted for writing"
         if source not in rule.allowed.get(name, []) and any(_is_in(source, folder) for folder in rule.system):
             yield f"{source} is one of the system's own folders"

@@ -35,6 +35,7 @@ class Rule(_Strict):
     present: bool | str = _UNSET
     check: str | None = None
     allowed: dict[str, list[Any]] = {}
+    writable: dict[str, list[str]] = {}
     system: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
 

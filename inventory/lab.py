@@ -50,4 +50,5 @@ _escrow = {
 _accepted = {"hardening_waivers": "tests/lab/waivers.yaml"}
 windows = [(f"@windows/{pc['name']}", _data(pc) | _escrow | _accepted) for pc in _pcs["windows"]]
 wsl = [(f"@wsl/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
-linux = [(f"@linux/{pc['name']}", _data(pc)) for pc in _pcs["linux"]]
+# One PC sees and alerts, to nobody: its tests name receivers. The other one shows the stack without it.
+linux = [(f"@linux/{pc['name']}", _data(pc) | {"observability": True}) for pc in _pcs["linux"]]

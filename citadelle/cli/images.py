@@ -25,6 +25,7 @@ LLAMACPP_SUITE = "forky"
 BASES = {"ollama": ["OLLAMA_IMAGE", "PYTHON_IMAGE"], "llamacpp": ["DEBIAN_IMAGE", "PYTHON_IMAGE"]}
 # Engines for accelerators, beside the one of --engine: in the hosts' lock as ENGINE_<WORD>_IMAGE.
 FURTHER = {"rocm": "OLLAMA_ROCM_IMAGE", "openvino": "LLAMACPP_OPENVINO_IMAGE"}
+WATCHING = ["PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE"]
 UNREACHABLE = re.compile(r"failed to do request|dial tcp|no such host|connection refused|i/o timeout|TLS handshake")
 FOREIGN = re.compile(r"no matching manifest|no match for platform")
 ABSENT = re.compile(r"not found|manifest unknown")
@@ -32,7 +33,7 @@ FREE = "see the lines above; df -h"
 
 
 @app.command()
-def build(
+def build(  # noqa: PLR0917  each is an option, by name
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the archive and its lock; made if absent.")],
     engine: Annotated[Literal["ollama", "llamacpp"], typer.Option(help="As the setting stack_engine.")] = "ollama",
     pins: Annotated[Path, typer.Option(help="Third-party images by digest.")] = PINS,
@@ -43,6 +44,9 @@ def build(
         ),
     ] = None,
     tls: Annotated[bool, typer.Option("--tls", help="Caddy too, for the setting stack_tls_port.")] = False,
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Prometheus and Alertmanager too, for the setting observability.")
+    ] = False,
 ) -> None:
     """Pull what is pinned, build gateway and rag (and Caddy for TLS), and save all as DIR/images.tar with DIR/images.lock.env."""
     if not (COMPOSE / "gateway").is_dir():
@@ -50,14 +54,15 @@ def build(
     more = {f"ENGINE_{word.upper()}_IMAGE": FURTHER.get(word, "") for word in further or []}
     if unknown := set(further or []) - FURTHER.keys():
         raise SystemExit(f"no such engine: {', '.join(sorted(unknown))}\nhint: --with {' or --with '.join(FURTHER)}")
-    bases = pinned(pins, [*BASES[engine], *more.values(), *(["CADDY_IMAGE"] if tls else [])])
+    seen = WATCHING if observability else []
+    bases = pinned(pins, [*BASES[engine], *more.values(), *(["CADDY_IMAGE"] if tls else []), *seen])
     need_docker()
     for name, reference in bases.items():
         typer.echo(f"{name}: {reference}", err=True)
         with refusals("docker images"):
             pull(reference)
     wanted = {"ENGINE_IMAGE": bases.get("OLLAMA_IMAGE") or llamacpp(bases["DEBIAN_IMAGE"])}
-    wanted |= {name: bases[pin] for name, pin in more.items()}
+    wanted |= {name: bases[pin] for name, pin in more.items()} | {name: bases[name] for name in seen}
     for name in ("gateway", "rag"):
         wanted[f"{name.upper()}_IMAGE"] = service(name, bases["PYTHON_IMAGE"], folder / "wheels")
     if tls:

@@ -11,6 +11,8 @@ UIDS = {
     "gateway": 10002,
     "rag": 10003,
     "tls": 10004,
+    "prometheus": 10005,
+    "alertmanager": 10006,
 }  # as `user:` in compose/; a test holds them equal
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -18,12 +18,14 @@ from citadelle.accelerator.hardware import Hardware
 from citadelle.accelerator.shape import read_shape
 from citadelle.models import manifest, verify
 from citadelle.models.lock import LockedModel, ModelsLock
+from citadelle.observability import config, vault
 from citadelle.operations import accelerator, docker, files
 from citadelle.operations import stack as operations
 from citadelle.release import Release, release, write_env
 from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
+from roles.observability.settings import ObservabilitySettings
 from roles.service_user.settings import ServiceUserSettings
 from roles.stack.settings import StackSettings
 
@@ -34,10 +36,11 @@ AUDIT = "citadelle-audit"
 MOUNTED = re.compile(r"\.\./policies/([A-Za-z0-9._-]+)")
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
 TLS = "TLS_IMAGE"
+WATCHING = ("PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE")
 TLS_FOLDER = "/etc/citadelle/tls"
 
 
-def images(settings: StackSettings, engine: str = "ENGINE_IMAGE") -> dict[str, str]:
+def images(settings: StackSettings, engine: str = "ENGINE_IMAGE", further: Sequence[str] = ()) -> dict[str, str]:
     """The images of a host by digest, the engine's being the one that the lock calls `engine`. Raises `DeployError`."""
     path = settings.stack_images_lock
     if not path.is_file():
@@ -46,7 +49,7 @@ def images(settings: StackSettings, engine: str = "ENGINE_IMAGE") -> dict[str, s
         )
     locked = settings.locked_images()
     engines = [name for name in locked if name.startswith("ENGINE_")]
-    needed = (*IMAGES, TLS) if settings.stack_tls_port else IMAGES
+    needed = (*IMAGES, *([TLS] if settings.stack_tls_port else []), *further)
     wrong = [name for name in dict.fromkeys((*needed, engine, *engines)) if "@sha256:" not in locked.get(name, "")]
     if wrong:
         raise DeployError(
@@ -91,13 +94,17 @@ def sizing(settings: StackSettings, models: ModelFilesSettings, model: LockedMod
     return Sizing(choice, shape, max(others, default=0), given)
 
 
-def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, hardware: Hardware) -> Release:
+def stack_release(
+    settings: StackSettings, model: LockedModel, size: Sizing, hardware: Hardware, seen: ObservabilitySettings
+) -> Release:
     """Everything that decides how the stack runs on a host with this hardware, in one folder."""
     decision, budget = size.choice.on(hardware), size.on(hardware)
     overlay = [f"accelerator.{decision.overlay}.yaml"] if decision.overlay else []
     tls = ["tls.yaml"] if settings.stack_tls_port else []
+    watched, further = watching(seen)
+    watch = ["observability.yaml"] if further else []
     values: dict[str, object] = {
-        "COMPOSE_FILE": ":".join(["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay, *tls]),
+        "COMPOSE_FILE": ":".join(["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay, *tls, *watch]),
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
@@ -117,11 +124,34 @@ def stack_release(settings: StackSettings, model: LockedModel, size: Sizing, har
     if settings.stack_tls_port:
         values |= {"TLS_BIND": settings.stack_tls_bind, "TLS_PORT": settings.stack_tls_port, "TLS_DIR": TLS_FOLDER}
     extra = {
-        "images.lock.env": write_env(images(settings, decision.image)),
-        "stack.env": write_env(values | decision.env),
+        "images.lock.env": write_env(images(settings, decision.image, WATCHING if further else ())),
+        "stack.env": write_env(values | decision.env | watched),
         operations.PLAN: plan(size.choice, decision, budget),
+        **further,
     }
     return release({"compose": ROOT / "compose"}, extra | policies(ROOT))
+
+
+def watching(settings: ObservabilitySettings) -> tuple[dict[str, object], dict[str, bytes]]:
+    """What Prometheus and Alertmanager add to a release: variables, and their configurations; nothing where they are not wanted."""
+    if not settings.observability:
+        return {}, {}
+    bases = {name: (ROOT / f"compose/{name}/{name}.yaml").read_text() for name in vault.OWNERS}
+    seconds, address = settings.observability_seconds, config.gateway(settings.observability_network)
+    values: dict[str, object] = {
+        "WATCH_SUBNET": settings.observability_network,
+        "PROMETHEUS_DAYS": f"{settings.observability_days}d",
+        "PROMETHEUS_SIZE": settings.observability_size,
+        "PROMETHEUS_RESEND": f"{min(60, seconds)}s",
+    }
+    values |= {f"{name.upper()}_DIR": vault.DATA / name for name in bases}
+    values |= {f"{name.upper()}_SECRETS": vault.RUN / name for name in bases}
+    made = {
+        "prometheus": config.prometheus(bases["prometheus"], host.name.rpartition("/")[2], seconds, address),
+        "alertmanager": config.alertmanager(bases["alertmanager"], settings.alerting),
+        "limits": config.limits(settings.limits),
+    }
+    return values, {f"observability/{name}.yaml": content for name, content in made.items()}
 
 
 def policies(root: Path) -> dict[str, bytes]:
@@ -143,9 +173,11 @@ def plan(choice: Choice, decision: Decision, budget: Budget) -> bytes:
     return json.dumps(said | asdict(budget), indent=1, sort_keys=True).encode() + b"\n"
 
 
-def planned(settings: StackSettings, model: LockedModel, size: Sizing) -> Callable[[], Release]:
+def planned(
+    settings: StackSettings, model: LockedModel, size: Sizing, seen: ObservabilitySettings
+) -> Callable[[], Release]:
     """What makes the release when the host's turn comes: a PC's distribution may be made in this very run."""
-    made = cache(lambda hardware: stack_release(settings, model, size, hardware))
+    made = cache(lambda hardware: stack_release(settings, model, size, hardware, seen))
     return lambda: made(accelerator.hardware())
 
 
@@ -183,16 +215,18 @@ def tls_files(settings: StackSettings, group: str, now: datetime) -> list[files.
 def stack() -> None:
     """A release is placed before anything running is touched; it becomes current only when every service is healthy."""
     settings, models = StackSettings.from_host(host), ModelFilesSettings.from_host(host)
-    images(settings)  # what is wrong with them is told before anything else
+    seen = ObservabilitySettings.from_host(host)
+    further = WATCHING if seen.observability else ()
+    images(settings, further=further)  # what is wrong with them is told before anything else
     choice = AcceleratorSettings.from_host(host).choice(settings)
     model = chat_model(settings, models)
     size = sizing(settings, models, model, choice)
-    content = planned(settings, model, size)
+    content = planned(settings, model, size, seen)
     secured = tls_files(settings, f"{ServiceUserSettings.from_host(host).service_user_prefix}-tls", datetime.now(UTC))
     accelerator.fits(name="Go on only where the model has room", sizing=size)
     docker.images(
         name="Load the stack's images by digest",
-        references=lambda: list(images(settings, choice.on(accelerator.hardware()).image).values()),
+        references=lambda: list(images(settings, choice.on(accelerator.hardware()).image, further).values()),
         archive=str(settings.stack_images_archive) if settings.stack_images_archive else None,
     )
     files.present(

@@ -25,11 +25,11 @@ LISTS = {"volumes", "devices", "group_add"}  # of which Compose takes the entrie
 
 
 class Combination(NamedTuple):
-    """An engine, an accelerator that it can use ("" for none), and "tls" with TLS in front ("" for none)."""
+    """An engine, an accelerator that it can use, and one more file, "tls" or "observability"; "" is none."""
 
     engine: str
     accelerator: str = ""
-    tls: str = ""
+    further: str = ""
 
     def __str__(self) -> str:
         return "-".join(part for part in self if part)
@@ -37,7 +37,8 @@ class Combination(NamedTuple):
 
 COMBINATIONS = [
     *map(Combination, ENGINES),
-    *(Combination(engine, tls="tls") for engine in ENGINES),
+    *(Combination(engine, further="tls") for engine in ENGINES),
+    Combination("ollama", further="observability"),
     *sorted(
         Combination(engine, variant.overlay)
         for variant in {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values())}.values()
@@ -50,9 +51,13 @@ GENUINE = [
 ]
 
 
-def files(engine: str, accelerator: str = "", tls: str = "") -> list[Path]:
+def files(engine: str, accelerator: str = "", further: str = "") -> list[Path]:
     """The Compose files of one combination."""
-    names = [f"engine.{engine}", *([f"accelerator.{accelerator}"] if accelerator else []), *([tls] if tls else [])]
+    names = [
+        f"engine.{engine}",
+        *([f"accelerator.{accelerator}"] if accelerator else []),
+        *([further] if further else []),
+    ]
     return [COMPOSE / "compose.yaml", *(COMPOSE / f"{name}.yaml" for name in names)]
 
 
@@ -68,17 +73,17 @@ def genuine(combination: Combination, *options: str, env_file: Path = STACK_ENV)
     return _run("--env-file", str(env_file), *names, "config", *options)
 
 
-def genuine_model(engine: str, accelerator: str = "", tls: str = "") -> dict[str, Any]:
+def genuine_model(engine: str, accelerator: str = "", further: str = "") -> dict[str, Any]:
     """The model as Docker Compose renders it."""
-    done = genuine(Combination(engine, accelerator, tls), "--format", "json")
+    done = genuine(Combination(engine, accelerator, further), "--format", "json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def own_model(engine: str, accelerator: str = "", tls: str = "") -> dict[str, Any]:
+def own_model(engine: str, accelerator: str = "", further: str = "") -> dict[str, Any]:
     """The model as read here."""
     model: dict[str, Any] = {}
-    for path in files(engine, accelerator, tls):
+    for path in files(engine, accelerator, further):
         model = _merge(model, yaml.safe_load(interpolate(path.read_text("utf-8"))))
     for service in model["services"].values():
         for mount in service.get("volumes", []):

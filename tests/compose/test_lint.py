@@ -23,6 +23,12 @@ EXCLUDED = {
     ): "the socket of the audit's receiver: the gateway can only add to it",
     ("CL-0013", "gateway", "'/run/citadelle/verdict'"): "the host's verdict on the model files, read-only",
     ("CL-0013", "tls", "'/etc/citadelle/tls'"): "the certificate and its key, read-only: what TLS is made of",
+    ("CL-0013", "prometheus", "'/run/citadelle/observability/prometheus'"): "its password, in memory, read-only",
+    (
+        "CL-0013",
+        "alertmanager",
+        "'/run/citadelle/observability/alertmanager'",
+    ): "secrets of its receivers, in memory, read-only",
     ("CL-0013", "gateway", "'/etc/citadelle/gateway'"): "keyed hashes and their pepper, read-only: holds no key",
 }
 

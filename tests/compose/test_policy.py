@@ -154,6 +154,7 @@ FAILING: dict[str, list[Callable[[Model], None]]] = {
     "mounts": [
         mounting(source="/srv/x", read_only=False), mounting(source="/etc"), mounting(source="/proc/1"), mounting(source="/"),
         mounting(source="/usr/lib/wsl"), adding("volumes", {"type": "bind", "source": "/usr/lib/x", "read_only": True}, "engine"),
+        mounting(source="/var/lib/citadelle/prometheus", read_only=False),
         mounting(source="/srv/x", bind={"propagation": "rshared"}), mounting(source="/srv/x", bind={"create_host_path": True}),
     ],
     "runtime": [

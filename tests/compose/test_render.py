@@ -29,8 +29,9 @@ def test_each_accelerator_has_its_file_and_each_file_its_accelerator() -> None:
 @each
 def test_services_and_published_ports(combination: render.Combination) -> None:
     model = render.own_model(*combination)
-    before = ["tls"] if combination.tls else []
-    assert set(model["services"]) == {"engine", "gateway", "rag", *before}
+    before = ["tls"] if combination.further == "tls" else []
+    watching = ["prometheus", "alertmanager"] if combination.further == "observability" else []
+    assert set(model["services"]) == {"engine", "gateway", "rag", *before, *watching}
     assert [name for name, service in model["services"].items() if service.get("ports")] == ["gateway", *before]
 
 

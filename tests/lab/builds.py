@@ -94,6 +94,21 @@ def build_tls(log: Log) -> str:
     return f"{reference} {'built' if built else 'as it is'}"
 
 
+MONITORING = {"prometheus": "prometheus promtool", "alertmanager": "prometheus-alertmanager"}
+
+
+def monitoring(name: str) -> images.Build:
+    """Prometheus or Alertmanager of the newer Debian, in the place of their own images."""
+    inputs = [recipe(debian.NEWER, debian.machine_source())]
+    args = {"PACKAGES": MONITORING[name]}
+    return images.Build(f"citadelle-lab/{name}", state.CODE / "monitoring", args, labels=LABELS, inputs=inputs)
+
+
+def build_monitoring(log: Log) -> str:
+    made = [_made(monitoring(name), log) for name in MONITORING]
+    return ", ".join(f"{reference} {'built' if built else 'as it is'}" for reference, built in made)
+
+
 def build_engine(kind: str, log: Log) -> str:
     reference, built = _made(engine(kind), log)
     return f"{reference} {'built' if built else 'as it is'}"
@@ -143,12 +158,13 @@ def _text(path: Path) -> str:
 
 
 def bundle(kind: str, log: Log) -> str:
-    """The three images as one archive with its lock."""
+    """The images as one archive with its lock."""
     wanted = {
         "ENGINE_IMAGE": engine(kind).reference(),
         "GATEWAY_IMAGE": service("gateway").reference(),
         "RAG_IMAGE": service("rag").reference(),
         "TLS_IMAGE": tls().reference(),
+        **{f"{name.upper()}_IMAGE": monitoring(name).reference() for name in MONITORING},
     }
     folder = state.STATE / "bundle"
     wrote = images.bundle(wanted, folder, lambda argv: run(argv, log))

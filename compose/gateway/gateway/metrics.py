@@ -15,6 +15,11 @@ from prometheus_client.exposition import start_http_server
 from gateway.exchange import Exchange
 
 SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
+# What an alert is made of is 0 from the start: of a counter that is born at 40, Prometheus sees no increase.
+WATCHED = (
+    "invalid_key", "key_expired", "key_revoked", "too_many_strangers", "limit_reached", "too_many_at_once", "ceiling_reached", "busy",
+    "audit_unavailable", "models_unverified", "engine_unavailable", "engine_failed", "engine_timeout", "internal_error", "answer_cut",
+)  # fmt: skip
 
 
 class Times:
@@ -47,13 +52,16 @@ class Metrics:
     def __init__(self, gauges: dict[str, Callable[[], float]]) -> None:
         self._gauges = gauges
         self._requests: Counter[tuple[str, str, str]] = Counter()
-        self._tokens: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter(dict.fromkeys(WATCHED, 0))
+        self._tokens: Counter[str] = Counter({"in": 0, "out": 0})
         self._first = Times("gateway_first_byte_seconds", "Time to the first byte of an answer.")
         self._whole = Times("gateway_request_seconds", "Time to the last byte of an answer.")
 
     def count(self, exchange: Exchange) -> None:
         """Count a request that is over."""
         self._requests[exchange.route, str(exchange.status), exchange.code or ""] += 1
+        if exchange.code:
+            self._codes[exchange.code] += 1
         if exchange.used.requests:
             self._tokens["in"] += exchange.used.tokens_in
             self._tokens["out"] += exchange.used.tokens_out
@@ -68,10 +76,13 @@ class Metrics:
         )
         for labels, count in list(self._requests.items()):
             requests.add_metric(labels, count)
+        codes = CounterMetricFamily("gateway_refusals", "Requests that came to nothing, by why.", labels=["code"])
+        for code, count in list(self._codes.items()):
+            codes.add_metric([code], count)
         tokens = CounterMetricFamily("gateway_tokens", "Tokens by the engine's count.", labels=["direction"])
         for direction, count in list(self._tokens.items()):
             tokens.add_metric([direction], count)
-        yield from (requests, tokens, self._first.family(), self._whole.family())
+        yield from (requests, codes, tokens, self._first.family(), self._whole.family())
         for name, ask in self._gauges.items():
             yield GaugeMetricFamily(f"gateway_{name}", name.replace("_", " "), value=ask())
 

@@ -20,7 +20,8 @@ from citadelle.release import Release, read_env
 from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
-from roles.stack.deploy import IMAGES, chat_model, images, policies, sizing, stack_release
+from roles.observability.settings import ObservabilitySettings
+from roles.stack.deploy import IMAGES, WATCHING, chat_model, images, policies, sizing, stack_release
 from roles.stack.settings import StackSettings
 from tests.accelerator.gguf import gguf
 from tests.accelerator.gguf import sizing as size
@@ -107,10 +108,10 @@ def settings(tmp_path: Path) -> StackSettings:
     return StackSettings(stack_images_lock=lock)
 
 
-def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto") -> Release:
+def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto", *, seen: bool = False) -> Release:
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
     choice = AcceleratorSettings(accelerator=wanted).choice(settings)
-    return stack_release(settings, model, size(choice), hardware)
+    return stack_release(settings, model, size(choice), hardware, ObservabilitySettings(observability=seen))
 
 
 def env(release: Release, name: str = "stack.env") -> dict[str, str]:
@@ -145,6 +146,19 @@ def test_every_variable_of_the_stack_is_there_with_each_accelerator(settings: St
             assert used <= values.keys() | env(release, "images.lock.env").keys(), kind
             overlays.add(values["COMPOSE_FILE"].rpartition("accelerator.")[2])
     assert overlays >= {"nvidia.yaml", "amd.yaml", "amd-wsl.yaml", "intel.yaml"}
+
+
+def test_what_sees_and_alerts_is_part_of_a_release_where_it_is_wanted(settings: StackSettings) -> None:
+    with pytest.raises(DeployError, match="images lock gives no digest: PROMETHEUS_IMAGE, ALERTMANAGER_IMAGE in "):
+        made(settings, seen=True)
+    lock = settings.stack_images_lock
+    lock.write_text(lock.read_text() + "".join(f"{name}=r.example/{name}:1@sha256:{'0' * 64}\n" for name in WATCHING))
+    release = made(settings, seen=True)
+    assert env(release)["COMPOSE_FILE"].endswith(":observability.yaml")
+    assert {f"observability/{name}.yaml" for name in ("prometheus", "alertmanager", "limits")} <= release.files.keys()
+    used = set(re.findall(r"\$\{(\w+):", release.files["compose/observability.yaml"].decode()))
+    assert used <= env(release).keys() | env(release, "images.lock.env").keys()
+    assert not any(name.startswith("observability/") for name in made(settings).files)
 
 
 def test_an_accelerators_image_takes_the_engines_place(settings: StackSettings, tmp_path: Path) -> None:

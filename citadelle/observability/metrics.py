@@ -1,0 +1,182 @@
+"""How a host is, as text for node_exporter: containers, packet filter, certificate, audit trail. Run by a timer, as root.
+
+Runs alone on a host beside audit.py (standard library, Python 3.10 or newer): metrics.py [--audit-seconds N]. Each look that fails is
+`citadelle_probe_ok` 0, and an alert of its own: what cannot be measured must not look like what is well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from citadelle import audit
+
+PROGRAM = "/usr/local/lib/citadelle/metrics.py"
+TARGET = Path("/var/lib/node_exporter/textfile/citadelle_host.prom")
+STATE = Path("/var/lib/citadelle/observability/audit.json")
+RELEASE = Path("/opt/citadelle/current")
+CERTIFICATE = Path("/etc/citadelle/tls/certificate.pem")
+FIREWALL = Path("/etc/citadelle/firewall.nft")
+Sample = tuple[str, dict[str, str], float]
+TEXTS = {
+    "citadelle_probe_ok": "Whether a look at the host worked.",
+    "citadelle_container_running": "Whether a service of the current release runs.",
+    "citadelle_container_healthy": "Whether its health check agrees.",
+    "citadelle_container_restarts": "How often Docker has started it again.",
+    "citadelle_container_image_match": "Whether it runs the image that the release names by digest.",
+    "citadelle_firewall_loaded": "Whether the host's own table of the packet filter is there.",
+    "citadelle_firewall_packets_total": "Packets that it has refused, or let pass unasked.",
+    "citadelle_certificate_not_after_timestamp_seconds": "When the certificate of TLS ends.",
+    "citadelle_audit_valid": "Whether the audit trail's chain holds.",
+    "citadelle_audit_checked_timestamp_seconds": "When that was judged.",
+}
+
+
+def answer(*command: str) -> str:
+    """What a program says. Raises OSError where it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise OSError(f"{command[0]}: {done.stderr.strip()[-200:]}")
+    return done.stdout
+
+
+def containers() -> Iterator[Sample]:
+    """Every service of the current release, whether its container is there or not."""
+    ids = answer("docker", "ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=citadelle").split()
+    found = json.loads(answer("docker", "container", "inspect", *ids)) if ids else []
+    by_name = {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
+    hashes = RELEASE / "hashes"
+    services = [line.split()[0] for line in hashes.read_text().splitlines()] if hashes.exists() else []
+    pinned = (
+        {line.partition("=")[2] for line in (RELEASE / "images.lock.env").read_text().splitlines()}
+        if services
+        else set()
+    )
+    for name in sorted({*services, *by_name}):
+        yield from _container({"service": name}, by_name.get(name), pinned)
+
+
+def _container(labels: dict[str, str], one: dict[str, Any] | None, pinned: set[str]) -> Iterator[Sample]:
+    state = one["State"] if one else {}
+    yield "citadelle_container_running", labels, state.get("Status") == "running"
+    if one:
+        yield "citadelle_container_healthy", labels, state.get("Health", {}).get("Status") == "healthy"
+        yield "citadelle_container_restarts", labels, one["RestartCount"]
+        image = one["Config"]["Image"]
+        yield "citadelle_container_image_match", labels, image in pinned and image.endswith(f"@{one['Image']}")
+
+
+def firewall() -> Iterator[Sample]:
+    """Whether the table is there, where the hardening has placed one, and what its counters say."""
+    if not FIREWALL.exists():
+        return
+    tables = [row["table"] for row in json.loads(answer("nft", "-j", "list", "tables"))["nftables"] if "table" in row]
+    loaded = any(one["family"] == "inet" and one["name"] == "citadelle" for one in tables)
+    yield "citadelle_firewall_loaded", {}, loaded
+    if loaded:
+        rows = json.loads(answer("nft", "-j", "list", "counters", "table", "inet", "citadelle"))["nftables"]
+        for row in rows:
+            if counter := row.get("counter"):
+                yield "citadelle_firewall_packets_total", {"counter": counter["name"]}, counter["packets"]
+
+
+def certificate() -> Iterator[Sample]:
+    """When it ends, where there is one."""
+    if CERTIFICATE.exists():
+        # The only reader of a certificate in the standard library, since Python 2.6 under this name.
+        found = ssl._ssl._test_decode_cert(str(CERTIFICATE))  # type: ignore[attr-defined]
+        yield "citadelle_certificate_not_after_timestamp_seconds", {}, ssl.cert_time_to_seconds(found["notAfter"])
+
+
+def trail(seconds: float, now: float) -> Iterator[Sample]:
+    """Whether the chain holds, judged when the last time is longer ago than `seconds`; what is wrong goes to the journal."""
+    state = json.loads(STATE.read_text()) if STATE.exists() else {}
+    if not 0 <= now - state.get("checked", -seconds) < seconds:
+        state = _judged(state, now)
+        STATE.parent.mkdir(parents=True, exist_ok=True)
+        write(STATE, json.dumps(state))
+    yield "citadelle_audit_valid", {}, state["valid"]
+    yield "citadelle_audit_checked_timestamp_seconds", {}, state["checked"]
+
+
+def _judged(state: dict[str, Any], now: float) -> dict[str, Any]:
+    """Closed files are judged again when they were touched; the newest one always."""
+    paths = audit.files_of(Path(audit.LOG))
+    stats = [(path.name, path.stat()) for path in paths[:-1]]
+    closed = [[name, stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats]
+    known = state.get("valid") and closed and closed == state.get("closed")
+    since = int(paths[-1].stem.partition("-")[2]) if known else 1
+    problem = ""
+    for _ in range(2):  # a line that is being written while it is read is whole the second time
+        try:
+            audit.verify(Path(audit.LOG), audit.read_key(Path(audit.KEY)), since)
+        except audit.Problem as found:
+            problem = str(found)
+        else:
+            return {"checked": now, "valid": True, "closed": closed}
+    print(f"audit trail: {problem}", file=sys.stderr)
+    return {"checked": now, "valid": False, "closed": []}
+
+
+def looked(probes: dict[str, Callable[[], Iterator[Sample]]]) -> Iterator[Sample]:
+    """What all of them found; one that fails takes no other along, and nothing of it is half said."""
+    for name, probe in probes.items():
+        try:
+            found = list(probe())
+        except (OSError, ValueError, LookupError, subprocess.TimeoutExpired) as error:
+            print(f"{name} cannot be measured: {error}", file=sys.stderr)
+            yield "citadelle_probe_ok", {"probe": name}, 0
+            continue
+        yield "citadelle_probe_ok", {"probe": name}, 1
+        yield from found
+
+
+def text(samples: list[Sample]) -> str:
+    """As node_exporter reads it: samples of a name together."""
+    lines = []
+    for name, help_text in TEXTS.items():
+        own = [sample for sample in samples if sample[0] == name]
+        kind = "counter" if name.endswith("_total") else "gauge"
+        lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"] if own else []
+        for _, labels, value in own:
+            shown = ",".join(f'{label}="{content}"' for label, content in labels.items())
+            lines.append(f"{name}{{{shown}}} {float(value):.17g}" if shown else f"{name} {float(value):.17g}")
+    return "\n".join(lines) + "\n"
+
+
+def write(path: Path, content: str) -> None:
+    """Whole or not at all; for everybody to read."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(content)
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def main() -> int:
+    """Look and write; always 0: what failed is in what was written."""
+    parser = argparse.ArgumentParser(description="Write how this host is.")
+    parser.add_argument("--audit-seconds", type=float, default=900)
+    seconds, now = parser.parse_args().audit_seconds, time.time()
+    probes = {
+        "containers": containers,
+        "firewall": firewall,
+        "certificate": certificate,
+        "audit": lambda: trail(seconds, now),
+    }
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    write(TARGET, text(list(looked(probes))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
