@@ -48,6 +48,7 @@ class Alerting:
     gateway: IPv4Address
     receivers: Sequence[Receiver] = ()
     deadman: bool = False
+    deadman_seconds: int = 60
     mail: Mail | None = None
     language: Language = "en"
     own_ca: bool = False
@@ -92,14 +93,18 @@ def alertmanager(base: str, wanted: Alerting) -> bytes:
     receivers["people"] |= _people(wanted)
     if wanted.deadman:
         receivers["deadman"] |= {"webhook_configs": [_hook(wanted, "deadman", send_resolved=False)]}
+    watchdog, _, outside = data["route"]["routes"]
+    # An interval of a group that is as long as the repetition would let every second call fall out.
+    watchdog |= {
+        "repeat_interval": f"{wanted.deadman_seconds}s",
+        "group_interval": f"{max(1, wanted.deadman_seconds // 2)}s",
+    }
     if wanted.hours:
         begin, end = wanted.hours
         times = [{"start_time": begin, "end_time": end}]
         office = {"weekdays": ["monday:friday"], "times": times, "location": wanted.time_zone}
         data["time_intervals"] = [{"name": "office", "time_intervals": [office]}]
-        for route in data["route"]["routes"]:
-            if route["receiver"] == "outside-hours":
-                route |= {"receiver": "people", "mute_time_intervals": ["office"]}
+        outside |= {"receiver": "people", "mute_time_intervals": ["office"]}
     data["receivers"] = list(receivers.values())
     return dump(data)
 

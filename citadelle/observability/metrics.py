@@ -54,7 +54,9 @@ def containers() -> Iterator[Sample]:
     """Every service of the current release, whether its container is there or not."""
     ids = answer("docker", "ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=citadelle").split()
     found = json.loads(answer("docker", "container", "inspect", *ids)) if ids else []
-    by_name = {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for one in found:  # also one that somebody has put beside those of Compose, under the name of a service
+        by_name.setdefault(one["Config"]["Labels"].get("com.docker.compose.service", "none"), []).append(one)
     hashes = RELEASE / "hashes"
     services = [line.split()[0] for line in hashes.read_text().splitlines()] if hashes.exists() else []
     pinned = (
@@ -63,17 +65,21 @@ def containers() -> Iterator[Sample]:
         else set()
     )
     for name in sorted({*services, *by_name}):
-        yield from _container({"service": name}, by_name.get(name), pinned)
+        yield from _service({"service": name}, by_name.get(name, []), pinned)
 
 
-def _container(labels: dict[str, str], one: dict[str, Any] | None, pinned: set[str]) -> Iterator[Sample]:
-    state = one["State"] if one else {}
-    yield "citadelle_container_running", labels, state.get("Status") == "running"
-    if one:
-        yield "citadelle_container_healthy", labels, state.get("Health", {}).get("Status") == "healthy"
-        yield "citadelle_container_restarts", labels, one["RestartCount"]
-        image = one["Config"]["Image"]
-        yield "citadelle_container_image_match", labels, image in pinned and image.endswith(f"@{one['Image']}")
+def _service(labels: dict[str, str], found: list[dict[str, Any]], pinned: set[str]) -> Iterator[Sample]:
+    """All its containers have to be right."""
+    states = [one["State"] for one in found]
+    running = [state["Status"] == "running" for state in states]
+    yield "citadelle_container_running", labels, bool(found) and all(running)
+    if found:
+        healthy = [state.get("Health", {}).get("Status") == "healthy" for state in states]
+        images = [(one["Config"]["Image"], one["Image"]) for one in found]
+        match = [name in pinned and name.endswith(f"@{digest}") for name, digest in images]
+        yield "citadelle_container_healthy", labels, all(healthy)
+        yield "citadelle_container_restarts", labels, max(one["RestartCount"] for one in found)
+        yield "citadelle_container_image_match", labels, all(match)
 
 
 def firewall() -> Iterator[Sample]:

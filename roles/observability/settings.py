@@ -26,8 +26,9 @@ class ObservabilitySettings(RoleSettings):
     )
     observability_deadman: bool = Field(
         False,
-        description="Call an outside address each minute as long as alerts work; it raises the alarm when the calls stop.",
+        description="Call an outside address again and again as long as alerts work; it raises the alarm when the calls stop.",
     )
+    observability_deadman_seconds: int = Field(60, ge=5, le=3600, description="How often that address is called.")
     observability_secrets: Path = Field(
         Path("alerting"),
         description="Folder on the controller with those used of `slack_url teams_url webhook_url deadman_url smtp_password`.",
@@ -140,6 +141,7 @@ class ObservabilitySettings(RoleSettings):
             gateway=gateway(self.observability_network),
             receivers=self.observability_receivers,
             deadman=self.observability_deadman,
+            deadman_seconds=self.observability_deadman_seconds,
             mail=self.mail,
             language=self.observability_language,
             own_ca=self.observability_ca is not None,

@@ -59,7 +59,7 @@ def assert_nothing_is_served(on: Read) -> None:
 def put_back_and_serve(on: Read, server: Pc) -> None:
     on(BACK)
     on("systemctl restart citadelle-models")
-    on(until("docker ps --quiet --filter health=healthy | wc -l | grep -qx 3", 120))
+    on(until("docker ps --quiet --filter health=healthy | wc -l | grep -qx 5", 120))
     assert on(GAUGE).split()[-1] == "1"
     assert "Paris" in answers(server.name)
     on("systemctl is-active citadelle-stack citadelle-models citadelle-models-watch citadelle-models-check.timer")

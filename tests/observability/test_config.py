@@ -100,11 +100,16 @@ def test_only_what_is_wanted_is_there() -> None:
     assert deadman.keys() == {"name"}
 
 
+def test_the_dead_man_is_called_as_often_as_the_setting_says() -> None:
+    watchdog = made(observability_deadman_seconds=5)["alertmanager"]["route"]["routes"][0]
+    assert (watchdog["receiver"], watchdog["repeat_interval"], watchdog["group_interval"]) == ("deadman", "5s", "2s")
+
+
 def test_use_outside_hours_is_told_only_where_hours_are_named() -> None:
     routes = made()["alertmanager"]["route"]["routes"]
-    assert {"receiver": "people", "mute_time_intervals": ["office"]}.items() <= routes[1].items()
+    assert {"receiver": "people", "mute_time_intervals": ["office"]}.items() <= routes[2].items()
     told = made(observability_hours=None)["alertmanager"]
-    assert told["route"]["routes"][1]["receiver"] == "outside-hours"
+    assert told["route"]["routes"][2]["receiver"] == "outside-hours"
     assert "time_intervals" not in told
 
 
@@ -181,6 +186,7 @@ def test_amtool_and_promtool_accept_all_of_it(tmp_path: Path) -> None:
         amtool check-config /t/all/alertmanager.yaml /t/none/alertmanager.yaml
         {route} --verify.receivers=deadman alertname=Watchdog severity=none
         {route} --verify.receivers=people alertname=DiskFull severity=critical
+        {route} --verify.receivers=people alertname=AlertTest severity=info
         {route} --verify.receivers=people alertname=UseOutsideHours severity=info
         ! {route} --verify.receivers=deadman alertname=DiskFull"""
     checked = in_image("alertmanager", tmp_path, script)
