@@ -90,16 +90,15 @@ def outcome(base: str, names: list[str], before: Counts) -> dict[str, dict[str, 
     end = time.monotonic() + SECONDS
     while True:
         now = counts(base)
-        tried = {
-            name: [one - other for one, other in zip(now.get(name, (0, 0)), before.get(name, (0, 0)))] for name in names
-        }
-        found = {
-            INTEGRATIONS[name]: {"delivered": all_of - failed, "refused": failed}
-            for name, (all_of, failed) in tried.items()
-        }
+        found = {INTEGRATIONS[name]: _since(before.get(name, (0, 0)), now.get(name, (0, 0))) for name in names}
         if all(row["delivered"] for row in found.values()) or time.monotonic() > end:
             return found
         time.sleep(0.5)
+
+
+def _since(before: tuple[int, int], now: tuple[int, int]) -> dict[str, int]:
+    tried, failed = now[0] - before[0], now[1] - before[1]
+    return {"delivered": tried - failed, "refused": failed}
 
 
 def main() -> int:

@@ -123,7 +123,7 @@ async def serve(config: Path, sockets: list[socket.socket]) -> None:
     relay = Relay(config)
     servers = [
         await asyncio.start_server(handle, sock=one, limit=HEAD_BYTES)
-        for handle, one in zip((relay.connect, relay.smtp), sockets)  # noqa: B905  Python 3.10
+        for handle, one in zip((relay.connect, relay.smtp), sockets, strict=True)
     ]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 

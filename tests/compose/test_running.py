@@ -150,7 +150,7 @@ def test_only_the_gateway_is_published_on_one_address(stack: Project) -> None:
 
 def test_networks_have_no_way_out(stack: Project) -> None:
     interfaces = {service: _interfaces(stack, service) for service in SERVICES}
-    joined = {"lo", "eth0", "eth1", "eth2"}  # to the engine, to the published port, to what ends TLS
+    joined = {"lo", "eth0", "eth1", "eth2", "eth3"}  # to the engine, the published port, what ends TLS, Prometheus
     assert interfaces == {"engine": {"lo", "eth0"}, "gateway": joined, "rag": {"lo"}}
     routes = stack.run("engine", "cat", "/proc/net/route").stdout.splitlines()[1:]
     assert len(routes) == 1
