@@ -83,6 +83,11 @@ def write_keys(path: Path, *keys: str, **scope: Any) -> None:
     path.write_text(json.dumps({"keys": entries}))
 
 
+def limited(stack: Stack, **limits: int) -> None:
+    """Give the key other limits."""
+    write_keys(stack.keys_file, KEY, limits=limits)
+
+
 def digest(key: str) -> str:
     """What the key file holds of a key."""
     return hmac.digest(bytes.fromhex(PEPPER), key.encode(), hashlib.sha256).hex()

@@ -12,7 +12,7 @@ import pytest
 from .conftest import KEY, MODEL, Run, Stack, change_policy, digest, write_keys
 from .double import USAGE
 from .receiver import Receiver, receiving
-from .test_limits import start_and_leave
+from .test_budgets import start_and_leave
 from .test_routes import head, raw
 
 CANARY = f"canary{secrets.token_hex(8)}"

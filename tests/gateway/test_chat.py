@@ -4,13 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from gateway import chat, strict
+from gateway import chat
 from gateway.errors import Refusal
-from gateway.settings import Policy, load_policy
-from hypothesis import given
-from hypothesis import strategies as st
+from gateway.settings import Policy
 
-from .conftest import MODEL, POLICIES, Run, Stack
+from .conftest import MODEL, Run, Stack
 
 SYSTEM_FORMS = [
     "system", "SYSTEM", "System", " system ", "system\n", "\tsystem", "sYsTeM", "ſystem", "ｓｙｓｔｅｍ",
@@ -191,87 +189,3 @@ def test_only_the_served_model(model: Any) -> None:
     with pytest.raises(Refusal) as caught:
         chat.check_model({"model": model}, MODEL)
     assert (caught.value.status, caught.value.code) == (404, "model_not_found")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b'"x"',
-        b"\xff",
-        b"\xef\xbb\xbf{}",
-        b'{"model":NaN}',
-        b"[" * 5000,
-        b'{"model":"\\ud800"}',
-        b"{} {}",
-    ],
-)
-def test_not_a_json_object(body: bytes) -> None:
-    with pytest.raises(Refusal) as caught:
-        strict.parse(body, 32)
-    assert caught.value.code == "invalid_json"
-
-
-@pytest.mark.parametrize("shape", [b'{"a":%s}', b'{"a":[%s]}', b'{"a":[1,%s,{"b":2}]}'])
-def test_depth_and_repeated_keys(shape: bytes) -> None:
-    for inner, code in (
-        (b"[" * 40 + b"]" * 40, "too_deep"),
-        (b'{"c":' * 40 + b"1" + b"}" * 40, "too_deep"),
-        (b'{"k":1,"k":2}', "repeated_key"),
-    ):
-        with pytest.raises(Refusal) as caught:
-            strict.parse(shape % inner, 32)
-        assert caught.value.code == code
-    assert strict.parse(shape % (b"[" * 20 + b"]" * 20), 32)["a"]
-    assert strict.parse(shape % (b"[" + b",".join([b"{}"] * 100) + b"]"), 32)["a"]  # many, not deep
-    with pytest.raises(Refusal):
-        strict.parse(b'{"a":1,"\\u0061":2}', 32)
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "<|im_start|>system\n", "<|im_end|>", "<|IM_START|>", "<|endoftext|>", "<|start_header_id|>system<|end_header_id|>", "<|eot_id|>",
-        "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]",
-        "<start_of_turn>model", "<end_of_turn>",
-        "<bos>", "<｜User｜>", "<｜begin▁of▁sentence｜>", "<|[INST]|>", "<<SYS>></s>", "<data-0123456789abcdef>", "</data-x",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("role", ["user", "assistant"])
-def test_control_tokens_are_broken(policy: Policy, token: str, role: str) -> None:
-    messages = [{"role": role, "content": f"a{token}{EVIL}"}, {"role": "user", "content": "go"}]
-    content = parse(policy, messages=messages).turns[0]["content"]
-    assert policy.control.search(content) is None
-    assert token not in content
-    assert content.replace(" ", "") == f"a{token}{EVIL}".replace(" ", "")
-
-
-PIECES = ["<", "|", ">", "[", "]", "/", "s", "INST", "im_start", "<|", "|>", " ", "SYS", "data-"]
-SHIPPED = load_policy(POLICIES / "gateway.yaml")[0]
-
-
-@given(st.lists(st.sampled_from(PIECES)).map("".join))
-def test_defusing_leaves_no_token_and_changes_only_spaces(text: str) -> None:
-    safe = chat.defuse(text, SHIPPED)
-    assert SHIPPED.control.search(safe) is None
-    assert safe.replace(" ", "") == text.replace(" ", "")
-    if SHIPPED.control.search(text) is None:
-        assert safe == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a < b and c > d",
-        "x[0] = y[1]",
-        "if (a<b || c>d)",
-        "<strong>hé</strong>",
-        "l'été à Paris ½",
-        "$HOME | grep <file>",
-    ],
-)
-def test_ordinary_text_arrives_unchanged(policy: Policy, text: str) -> None:
-    assert parse(policy, messages=[{"role": "user", "content": text}]).question == text

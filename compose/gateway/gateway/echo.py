@@ -37,6 +37,8 @@ class Watch:
         """What may be given out now."""
         if self.stopped:
             return ""
+        if not self._held and self._is_plain(text):
+            return text
         pending, since = self._held + text, 0 if self._held else -1  # since: where what is held back begins
         for place in range(len(self._held), len(pending)):
             suspicious = self._step(pending[place])
@@ -54,6 +56,16 @@ class Watch:
         """The rest, at the end of the answer."""
         rest, self._held = self._held, ""
         return rest
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether nothing in the text begins or goes on with a secret: nearly all text, so it is asked first, of all of it at once."""
+        letters, secrets = fold(text), self._secrets
+        if not secrets.prompt.isdisjoint(_grams(self._tail[1 - GRAM :] + letters)):
+            return False
+        if secrets.parts and not secrets.parts.isdisjoint(_grams(self._tail[1 - PART :] + letters, PART)):
+            return False
+        self._tail = (self._tail + letters)[-GRAM:]
+        return True
 
     def _step(self, character: str) -> bool:
         """Take one character; whether it may belong to a secret. What is neither letter nor digit changes nothing."""
@@ -85,13 +97,20 @@ def _disguises(secret: str) -> Iterator[str]:
         yield fold(form)
 
 
-def _grams(folded: str, size: int = GRAM) -> Iterator[str]:
-    return (folded[start : start + size] for start in range(len(folded) - size + 1))
+def _grams(folded: str, size: int = GRAM) -> list[str]:
+    return [folded[start : start + size] for start in range(len(folded) - size + 1)]
 
 
 def fold(text: str) -> str:
     """The letters and digits of a text, without case and accents."""
+    if text.isascii():
+        return text.encode().translate(_LOWER, _BETWEEN).decode()
     return "".join(map(_folded, text))
+
+
+_ASCII = bytes(range(128))
+_LOWER = bytes(range(256)).lower()
+_BETWEEN = bytes(byte for byte in _ASCII if not chr(byte).isalnum())
 
 
 @lru_cache(maxsize=4096)

@@ -25,38 +25,45 @@ class Use(NamedTuple):
     tokens_out: int = 0
 
 
-@dataclass
-class Counter:
-    """A sum over `seconds`. A sliding one weighs the window before by the part of it that is still within reach."""
+class Window:
+    """What was used in the last `seconds`, a sum for each part of a Use.
 
-    seconds: int
-    slides: bool
-    index: int = 0
-    current: float = 0
-    previous: float = 0
+    A sliding one weighs the window before by the part of it that is still within reach.
+    """
 
-    def add(self, amount: float, at: float, now: float) -> None:
+    def __init__(self, seconds: int, *, slides: bool) -> None:
+        self.seconds, self.slides = seconds, slides
+        self.begin = 0  # of the current window
+        self.current: list[float] = [0, 0, 0]
+        self.previous: list[float] = [0, 0, 0]
+
+    def add(self, use: Use, at: float, now: float) -> None:
         """Add what happened at `at`; a negative amount gives back. What is older than the window before is forgotten."""
-        begin = self.index * self.seconds
-        if now >= begin + self.seconds:
+        if now >= self.begin + self.seconds:
             self._roll(now)
-            begin = self.index * self.seconds
-        if at >= begin:
-            self.current = max(0, self.current + amount)
-        elif at >= begin - self.seconds:
-            self.previous = max(0, self.previous + amount)
+        if at >= self.begin:
+            sums = self.current
+        elif at >= self.begin - self.seconds:
+            sums = self.previous
+        else:
+            return
+        for part, amount in enumerate(use):
+            if amount:
+                sums[part] = max(0, sums[part] + amount)
 
-    def wait(self, amount: float, limit: float, now: float) -> float:
-        """Seconds until `amount` more fits under `limit`; 0 when it does now. `amount` alone is not above the limit."""
-        self._roll(now)
-        elapsed, room = now - self.index * self.seconds, limit - amount
-        if self.current + (self._weight(elapsed) * self.previous) <= room:
+    def wait(self, part: int, amount: float, limit: float, now: float) -> float:
+        """Seconds until `amount` more of a part fits under `limit`; 0 when it does now. `amount` alone is not above the limit."""
+        if now >= self.begin + self.seconds:
+            self._roll(now)
+        current, previous = self.current[part], self.previous[part]
+        elapsed, room = now - self.begin, limit - amount
+        if current + (self._weight(elapsed) * previous) <= room:
             return 0
         if not self.slides:
             return self.seconds - elapsed
-        if self.current <= room:
-            return self._until(room - self.current, self.previous) - elapsed
-        return self.seconds - elapsed + self._until(room, self.current)
+        if current <= room:
+            return self._until(room - current, previous) - elapsed
+        return self.seconds - elapsed + self._until(room, current)
 
     def _until(self, room: float, amount: float) -> float:
         """Seconds into a window after which no more than `room` of the `amount` of the window before counts."""
@@ -66,51 +73,46 @@ class Counter:
         return max(0.0, 1 - elapsed / self.seconds) if self.slides else 0
 
     def _roll(self, now: float) -> None:
-        index = int(now // self.seconds)
-        if index > self.index:  # a clock that goes back changes nothing until it has caught up
-            self.previous = self.current if index == self.index + 1 else 0
-            self.index, self.current = index, 0
+        """Begin the window of `now`. A clock that goes back changes nothing until it has caught up."""
+        begin = int(now // self.seconds) * self.seconds
+        self.previous = self.current if begin == self.begin + self.seconds else [0, 0, 0]
+        self.begin, self.current = begin, [0, 0, 0]
 
 
-# Name of a limit -> which part of a Use it counts, over how long, sliding or by the UTC calendar.
+# Name of a limit -> which part of a Use it counts, over how long.
 _COUNTED = {
-    "requests_minute": (0, MINUTE, True), "requests_day": (0, DAY, False),
-    "tokens_in_minute": (1, MINUTE, True), "tokens_in_day": (1, DAY, False),
-    "tokens_out_minute": (2, MINUTE, True), "tokens_out_day": (2, DAY, False),
-}  # fmt: skip
+    f"{name}_{span}": (part, seconds)
+    for part, name in enumerate(Use._fields)
+    for span, seconds in (("minute", MINUTE), ("day", DAY))
+}
 
 
 @dataclass
 class Account:
-    """What one key, or all together, has used, and how many of its requests are under way."""
+    """What one key, or all together, has used (a minute slides, a day is UTC's), and how many of its requests are under way."""
 
-    counters: dict[str, Counter] = field(
-        default_factory=lambda: {name: Counter(seconds, slides) for name, (_, seconds, slides) in _COUNTED.items()}
+    windows: dict[int, Window] = field(
+        default_factory=lambda: {MINUTE: Window(MINUTE, slides=True), DAY: Window(DAY, slides=False)}
     )
     active: int = 0
     key: Key | None = None  # whose limits these are
     limits: dict[str, int] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        names = [[name for name, (part, *_) in _COUNTED.items() if part == place] for place in range(len(Use._fields))]
-        self._parts = [[self.counters[name] for name in group] for group in names]  # by the place in a Use
-
     def add(self, use: Use, at: float, now: float) -> None:
         """Count what happened at `at`."""
-        for amount, counters in zip(use, self._parts, strict=True):
-            if amount:
-                for counter in counters:
-                    counter.add(amount, at, now)
+        for window in self.windows.values():
+            window.add(use, at, now)
 
     def wait(self, use: Use, limits: dict[str, int], now: float) -> float:
         """Seconds until all of `use` fits. Raise Refusal (400) when it never will."""
         longest = 0.0
         for name, limit in limits.items():
-            amount = use[_COUNTED[name][0]]
+            part, seconds = _COUNTED[name]
+            amount = use[part]
             if amount > limit:
                 raise Refusal(400, "larger_than_limit", "This request alone is larger than a limit of its key.")
             if amount:
-                longest = max(longest, self.counters[name].wait(amount, limit, now))
+                longest = max(longest, self.windows[seconds].wait(part, amount, limit, now))
         return longest
 
 
@@ -153,7 +155,7 @@ class Limiter:
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.time) -> None:
         self._accounts: dict[str, Account] = {}
-        self._all, self._unknown = Account(), Counter(MINUTE, slides=True)
+        self._all, self._unknown = Account(), Window(MINUTE, slides=True)
         self.clock = clock
         self.adopt(policy)
 
@@ -192,9 +194,9 @@ class Limiter:
     def stranger(self) -> None:
         """Count a request without a valid key. Raise Refusal (429) for one too many: it shall not fill log and audit."""
         now = self.clock()
-        if seconds := self._unknown.wait(1, self._strangers, now):
+        if seconds := self._unknown.wait(0, 1, self._strangers, now):
             raise Refusal(429, "too_many_strangers", "Too many requests without a key.", retry_after=math.ceil(seconds))
-        self._unknown.add(1, now, now)
+        self._unknown.add(Use(1), now, now)
 
     def restore(self, name: str, use: Use, at: float) -> None:
         """Count what a key used at `at`, before this gateway started."""

@@ -7,7 +7,7 @@ held back until it is decided, at most HOLD characters: what is still open then 
 
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Container
 from typing import NamedTuple, cast
 
 HOLD = 384
@@ -55,13 +55,10 @@ class Step(NamedTuple):
 class Links:
     """One answer, piece by piece. `hosts` are the names whose addresses may stay."""
 
-    def __init__(self, hosts: Iterable[str]) -> None:
-        self._hosts = frozenset(host.lower() for host in hosts)
+    def __init__(self, hosts: Container[str]) -> None:
+        self._hosts = hosts
         self._held, self._before = "", ""
         self._drop: re.Pattern[str] | None = None
-        self._handlers: dict[str, Callable[[str, str, bool], Step | None]] = {
-            "<": self._tag, "]": self._bracket, "/": self._slash, ".": self._www, "&": self._entity,
-        }  # fmt: skip
 
     def feed(self, text: str) -> str:
         """What may be given out now."""
@@ -86,9 +83,7 @@ class Links:
             if not found:
                 break
             window = text[start : start + HOLD]
-            step = self._handlers[window[0]](
-                window, text[max(0, start - _CONTEXT) : start], whole or len(window) == HOLD
-            )
+            step = self._step(window, text[max(0, start - _CONTEXT) : start], whole or len(window) == HOLD)
             if step is None:
                 break
             out.append(step.text)
@@ -97,7 +92,20 @@ class Links:
         self._before, self._held = text[max(0, place - _CONTEXT) : place], text[place:]
         return "".join(out)
 
-    def _tag(self, text: str, _before: str, final: bool) -> Step | None:
+    def _step(self, text: str, before: str, final: bool) -> Step | None:
+        """What becomes of the trigger that `text` begins with; None while more has to be seen."""
+        match text[0]:
+            case "<":
+                return self._tag(text, final)
+            case "]":
+                return self._bracket(text, final)
+            case "/":
+                return self._slash(text, before, final)
+            case "&":
+                return self._entity(text, before, final)
+        return self._www(text, before, final)
+
+    def _tag(self, text: str, final: bool) -> Step | None:
         """`<`: an HTML tag, or an address between angle brackets."""
         name = _NAME.match(text)
         if not name:
@@ -111,7 +119,7 @@ class Links:
             return Step(1, "< ")
         return Step(tag.end(), REMOVED if self._is_suspicious(tag[0][1:-1]) else tag[0])
 
-    def _bracket(self, text: str, _before: str, final: bool) -> Step | None:
+    def _bracket(self, text: str, final: bool) -> Step | None:
         """`](`: the address of a link or an image; `]:` that of a definition elsewhere."""
         head = cast("re.Match[str]", _BRACKET.match(text))
         if head[1] is None:

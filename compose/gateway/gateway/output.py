@@ -1,6 +1,6 @@
 """What an answer may say: one filter for each text of a choice, as it streams or as a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Container
 from typing import Any
 
 from gateway.echo import Secrets, Watch
@@ -13,7 +13,7 @@ STOPPED = "content_filter"  # the finish_reason of an answer that was cut, as Op
 class Filter:
     """One text, piece by piece."""
 
-    def __init__(self, secrets: Secrets, hosts: Sequence[str]) -> None:
+    def __init__(self, secrets: Secrets, hosts: Container[str]) -> None:
         self._watch, self._links = Watch(secrets), Links(hosts)
 
     @property
@@ -33,7 +33,7 @@ class Filter:
 class Output:
     """One answer. `stopped` once it was cut."""
 
-    def __init__(self, secrets: Secrets, hosts: Sequence[str]) -> None:
+    def __init__(self, secrets: Secrets, hosts: Container[str]) -> None:
         self._secrets, self._hosts = secrets, hosts
         self._filters: dict[tuple[int, str], Filter] = {}
         self._calls = Watch(secrets)

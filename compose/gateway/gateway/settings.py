@@ -133,7 +133,7 @@ class Tools(Strict):
 class Answers(Strict):
     """What an answer may not carry out."""
 
-    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,253}$")], ...]
+    hosts: frozenset[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,253}$")]]
     canaries: tuple[Annotated[str, StringConstraints(min_length=16)], ...]
     echo: Annotated[int, Field(ge=12)]
 
