@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateway.errors import Refusal
 from gateway.keys import Key
-from gateway.limits import DAY, Limiter, Use, Window
+from gateway.limits import Limiter, Use, Window
 from gateway.settings import Policy, Rates
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,7 +136,7 @@ def test_the_ceiling_is_everybodys_and_takes_nothing_from_whom_it_refuses(policy
     assert (refusal.status, refusal.code) == (503, "ceiling_reached")
     assert refusal.retry_after > 0
     assert limits._accounts["d"].active == 0
-    assert limits._accounts["d"].windows[DAY].current == [0, 0, 0]
+    assert limits._accounts["d"].day.current == [0, 0, 0]
 
 
 def test_what_was_used_before_a_restart_counts(policy: Policy) -> None:

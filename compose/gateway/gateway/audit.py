@@ -75,7 +75,7 @@ class Trail:
         name = record["id"]
         self._kept[name] = orjson.dumps({"op": "close", "record": record}) + b"\n"
         if self._link:
-            self._link.ask(self._kept[name], partial(self._closed, name))
+            self._link.ask(self._kept[name], partial(self._closed, name), soon=False)
         else:
             self._failed.add(name)
             self._deliver_again()

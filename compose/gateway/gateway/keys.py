@@ -61,6 +61,7 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path, self._pepper_path = path, path.with_name(PEPPER)
+        self._names = str(self._path), str(self._pepper_path)  # a Path would be turned into one for each request
         self._stamp: object = None
         self._keys: dict[bytes, Key] = {}
         self._hasher = hmac.new(b"", digestmod=hashlib.sha256)
@@ -87,7 +88,7 @@ class KeyRing:
         return hasher.digest()
 
     def _refresh(self) -> None:
-        stamp = stamp_of(self._path), stamp_of(self._pepper_path)
+        stamp = stamp_of(self._names[0]), stamp_of(self._names[1])
         if stamp == self._stamp:
             return
         self._stamp = stamp

@@ -5,7 +5,7 @@ Tokens are reserved before the engine is asked and settled by what it says it us
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from gateway.keys import Key
 from gateway.settings import Budget, Policy
 
 MINUTE, DAY = 60, 86400
+_TOKENS_OUT = 2  # its place in a Use
 BUSY_SECONDS = 5  # when to come back to a gateway whose places are taken
 
 
@@ -47,15 +48,21 @@ class Window:
             sums = self.previous
         else:
             return
-        for part, amount in enumerate(use):
-            if amount:
-                sums[part] = max(0, sums[part] + amount)
+        requests, tokens_in, tokens_out = use
+        if requests:
+            sums[0] = max(0, sums[0] + requests)
+        if tokens_in:
+            sums[1] = max(0, sums[1] + tokens_in)
+        if tokens_out:
+            sums[2] = max(0, sums[2] + tokens_out)
 
     def wait(self, part: int, amount: float, limit: float, now: float) -> float:
         """Seconds until `amount` more of a part fits under `limit`; 0 when it does now. `amount` alone is not above the limit."""
         if now >= self.begin + self.seconds:
             self._roll(now)
         current, previous = self.current[part], self.previous[part]
+        if current + previous + amount <= limit:
+            return 0  # nearly always, and whatever the weight
         elapsed, room = now - self.begin, limit - amount
         if current + (self._weight(elapsed) * previous) <= room:
             return 0
@@ -79,53 +86,51 @@ class Window:
         self.begin, self.current = begin, [0, 0, 0]
 
 
-# Name of a limit -> which part of a Use it counts, over how long.
-_COUNTED = {
-    f"{name}_{span}": (part, seconds)
-    for part, name in enumerate(Use._fields)
-    for span, seconds in (("minute", MINUTE), ("day", DAY))
-}
+class Limit(NamedTuple):
+    """At most `amount` of a part of a Use over so many seconds."""
+
+    part: int
+    seconds: int
+    amount: int
 
 
 @dataclass
 class Account:
     """What one key, or all together, has used (a minute slides, a day is UTC's), and how many of its requests are under way."""
 
-    windows: dict[int, Window] = field(
-        default_factory=lambda: {MINUTE: Window(MINUTE, slides=True), DAY: Window(DAY, slides=False)}
-    )
+    minute: Window = field(default_factory=lambda: Window(MINUTE, slides=True))
+    day: Window = field(default_factory=lambda: Window(DAY, slides=False))
     active: int = 0
     key: Key | None = None  # whose limits these are
-    limits: dict[str, int] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
 
     def add(self, use: Use, at: float, now: float) -> None:
         """Count what happened at `at`."""
-        for window in self.windows.values():
-            window.add(use, at, now)
+        self.minute.add(use, at, now)
+        self.day.add(use, at, now)
 
-    def wait(self, use: Use, limits: dict[str, int], now: float) -> float:
+    def wait(self, use: Use, limits: tuple[Limit, ...], now: float) -> float:
         """Seconds until all of `use` fits. Raise Refusal (400) when it never will."""
         longest = 0.0
-        for name, limit in limits.items():
-            part, seconds = _COUNTED[name]
-            amount = use[part]
-            if amount > limit:
-                raise Refusal(400, "larger_than_limit", "This request alone is larger than a limit of its key.")
-            if amount:
-                longest = max(longest, self.windows[seconds].wait(part, amount, limit, now))
+        for part, seconds, limit in limits:
+            if amount := use[part]:
+                if amount > limit:
+                    raise Refusal(400, "larger_than_limit", "This request alone is larger than a limit of its key.")
+                window = self.minute if seconds == MINUTE else self.day
+                longest = max(longest, window.wait(part, amount, limit, now))
         return longest
 
 
 class Ticket:
     """One request under way. `settle` once it is over, whatever came of it; again when it turns out otherwise."""
 
-    def __init__(self, accounts: Iterable[Account], limiter: "Limiter", limits: dict[str, int]) -> None:
-        self._accounts, self._limiter, self._limits = tuple(accounts), limiter, limits
+    def __init__(self, accounts: tuple[Account, Account], limiter: "Limiter") -> None:
+        self._accounts, self._limiter = accounts, limiter
         self._at, self.reserved, self._left = limiter.clock(), Use(), False
 
     def reserve(self, use: Use) -> None:
         """Take `use` from every budget. Raise Refusal (400, 429, 503) and take nothing when one has too little left."""
-        self._limiter.check(use, self._accounts, self._limits)
+        self._limiter.check(use, self._accounts)
         self._add(use)
         held = self.reserved
         self.reserved = Use(held[0] + use[0], held[1] + use[1], held[2] + use[2])
@@ -142,7 +147,7 @@ class Ticket:
 
     def most_out(self, wanted: int) -> int:
         """`wanted` tokens of an answer, or the most that the key can ever ask for."""
-        return min([wanted, *(limit for name, limit in self._limits.items() if name.startswith("tokens_out"))])
+        return min([wanted, *(limit.amount for limit in self._accounts[0].limits if limit.part == _TOKENS_OUT)])
 
     def _add(self, use: Use) -> None:
         now = self._limiter.clock()
@@ -162,7 +167,7 @@ class Limiter:
     def adopt(self, policy: Policy) -> None:
         """Take the limits of another policy; what was used stays counted."""
         self._default, self._places = policy.per_key, policy.limits.in_flight + policy.limits.queue
-        self._ceiling, self._strangers = _amounts(policy.ceiling), policy.limits.strangers_minute
+        self._ceiling, self._strangers = _limits(policy.ceiling), policy.limits.strangers_minute
         for account in self._accounts.values():
             account.key = None
 
@@ -171,22 +176,22 @@ class Limiter:
         if (account := self._accounts.get(key.id)) is None:
             account = self._accounts[key.id] = Account()
         if account.key is not key:
-            account.key, account.limits = key, _amounts(self._default) | _amounts(key.limits)
+            account.key, account.limits = key, _limits(self._default, key.limits)
         concurrency = key.limits.concurrency or self._default.concurrency
         if concurrency is not None and account.active >= concurrency:
             raise Refusal(429, "too_many_at_once", "Too many requests of this key at once.", retry_after=BUSY_SECONDS)
         if self._all.active >= self._places:
             raise busy()
-        ticket = Ticket((account, self._all), self, account.limits)
+        ticket = Ticket((account, self._all), self)
         ticket.reserve(Use(requests=1))
         account.active += 1
         self._all.active += 1
         return ticket
 
-    def check(self, use: Use, accounts: tuple[Account, ...], limits: dict[str, int]) -> None:
+    def check(self, use: Use, accounts: tuple[Account, Account]) -> None:
         """Raise Refusal when `use` does not fit: 429 for the key, 503 for all together."""
         now, (own, everybody) = self.clock(), accounts
-        if seconds := own.wait(use, limits, now):
+        if seconds := own.wait(use, own.limits, now):
             raise Refusal(429, "limit_reached", "A limit of this key is reached.", retry_after=math.ceil(seconds))
         if seconds := everybody.wait(use, self._ceiling, now):
             raise Refusal(503, "ceiling_reached", "The limit of this host is reached.", retry_after=math.ceil(seconds))
@@ -210,5 +215,12 @@ def busy() -> Refusal:
     return Refusal(503, "busy", "Too many requests at once.", retry_after=BUSY_SECONDS)
 
 
-def _amounts(rates: Budget) -> dict[str, int]:
-    return {name: limit for name in _COUNTED if (limit := getattr(rates, name)) is not None}
+def _limits(*budgets: Budget) -> tuple[Limit, ...]:
+    """The limits that budgets set; a later one's goes before an earlier one's."""
+    found = {}
+    for budget in budgets:
+        for part, name in enumerate(Use._fields):
+            for span, seconds in (("minute", MINUTE), ("day", DAY)):
+                if (amount := getattr(budget, f"{name}_{span}")) is not None:
+                    found[part, seconds] = Limit(part, seconds, amount)
+    return tuple(found.values())

@@ -1,7 +1,7 @@
 """Lines to the receiver of the audit and its answers, in the same order.
 
-What is said within one turn of the loop goes out in one piece, and what comes in one piece is answered in one turn: under load the
-requests share their round trips.
+What is said within one turn of the loop goes out in one piece, and what comes in one piece is answered in one turn; what nobody waits
+for goes along with the next thing that somebody waits for. To wake the receiver costs both sides more than all that is said.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import orjson
 Said = dict[str, Any]
 Answered = Callable[[Said], None]
 _SWEEP_SECONDS = 0.5
+_LATER_SECONDS = 0.01
 
 
 class Link(asyncio.Protocol):
@@ -25,6 +26,8 @@ class Link(asyncio.Protocol):
         self._loop, self._on_lost = loop, lost
         self._transport: asyncio.Transport
         self._out: list[bytes] = []
+        self._soon = False  # whether they go out with this turn of the loop
+        self._later: asyncio.TimerHandle | None = None
         self._rest = b""
         self._asked: deque[tuple[float, Answered]] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -37,8 +40,9 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._open = False
         self._on_lost()
-        if self._sweeper:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._later):
+            if timer:
+                timer.cancel()
         while self._asked:
             self._asked.popleft()[1]({"error": "ConnectionError"})
 
@@ -48,15 +52,18 @@ class Link(asyncio.Protocol):
             _, answered = self._asked.popleft()
             answered(orjson.loads(line))
 
-    def ask(self, line: bytes, answered: Answered) -> None:
-        """Say a line, ended by a line feed; `answered` gets the answer, or `{"error": ...}`, once."""
+    def ask(self, line: bytes, answered: Answered, *, soon: bool = True) -> None:
+        """Say a line, ended by a line feed, at once or a little later; `answered` gets the answer, or `{"error": ...}`, once."""
         if not self._open:
             answered({"error": "ConnectionError"})
             return
         self._asked.append((self._loop.time(), answered))
-        if not self._out:
-            self._loop.call_soon(self._flush)
         self._out.append(line)
+        if soon and not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._flush)
+        elif self._later is None:
+            self._later = self._loop.call_later(_LATER_SECONDS, self._flush_late)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
@@ -71,7 +78,12 @@ class Link(asyncio.Protocol):
         self._flush()
         self._transport.close()
 
+    def _flush_late(self) -> None:
+        self._later = None
+        self._flush()
+
     def _flush(self) -> None:
+        self._soon = False
         if self._out and self._open:
             self._transport.write(b"".join(self._out))
         self._out = []

@@ -69,6 +69,8 @@ class Links:
         return self._run(self._held, whole=True)
 
     def _run(self, data: str, *, whole: bool) -> str:
+        if not data:
+            return ""
         text, place, out = self._before + data, len(self._before), []
         while place < len(text):
             if self._drop is not None:

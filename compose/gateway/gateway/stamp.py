@@ -1,10 +1,9 @@
 """Whether a file is still the one that was read."""
 
 import os
-from pathlib import Path
 
 
-def stamp_of(path: Path | str) -> object:
+def stamp_of(path: str) -> object:
     """Another value for another file of that name, or another content; "absent" where there is none to see."""
     try:
         status = os.stat(path)

@@ -13,7 +13,7 @@ class Verdict:
     """`path`: the verifier's report, its `ok` true while the files are right; None where nobody verifies (a gateway run alone)."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._stamp, self._good = path, object(), path is None
+        self._path, self._stamp, self._good = path and str(path), object(), path is None
 
     def good(self) -> bool:
         """Whether the files were right at the last verification; a stat for each question, for the file changes seldom."""
@@ -35,8 +35,8 @@ class Verdict:
             )
 
 
-def _read(path: Path) -> bool:
+def _read(path: str) -> bool:
     try:
-        return orjson.loads(path.read_bytes())["ok"] is True
+        return orjson.loads(Path(path).read_bytes())["ok"] is True
     except (OSError, ValueError, KeyError, TypeError):
         return False
