@@ -146,7 +146,7 @@ def test_key_file_is_read_again_when_it_changes(run: Run) -> None:
     run(scenario)
 
 
-BEARER = [(b"authorization", f"Bearer {KEY}".encode())]
+BEARER = {b"authorization": f"Bearer {KEY}".encode()}
 
 
 def holder(ring: KeyRing, headers: Any = BEARER) -> str | None:
@@ -218,6 +218,6 @@ def test_an_empty_token_is_nobody(path: Path) -> None:
     write_keys(path, "")
     ring = KeyRing(path)
     values = [b"", b"Bearer ", b"Bearer", b"Basic", b"Basic x", b"Basic Og==", b"Basic e"]
-    assert [holder(ring, [(b"authorization", value)]) for value in values] == [None] * len(values)
-    assert holder(ring, []) is None
-    assert holder(ring, [(b"x-api-key", b"")]) is None
+    assert [holder(ring, {b"authorization": value}) for value in values] == [None] * len(values)
+    assert holder(ring, {}) is None
+    assert holder(ring, {b"x-api-key": b""}) is None

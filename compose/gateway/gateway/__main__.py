@@ -1,5 +1,6 @@
 """`python -m gateway`: serve."""
 
+import gc
 import os
 import sys
 
@@ -41,6 +42,7 @@ def main() -> int:
     except (OSError, ValidationError, ValueError, yaml.YAMLError) as error:
         print(f"gateway: cannot start: {error}", file=sys.stderr)
         return 2
+    gc.freeze()  # what is there now stays: the collector need not look at it while a request waits
     event("start", listen=f"{settings.host}:{settings.port}")
     uvicorn.Server(config(app, settings)).run()
     return 0

@@ -56,7 +56,7 @@ class Gateway:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             api = OLLAMA if scope["raw_path"].startswith(b"/api/") else OPENAI
-            await self._http(Exchange(scope, receive, send, api))
+            await self._http(Exchange(scope, receive, send, api, wire.headers(scope)))
 
     async def _lifespan(self, receive: wire.Receive, send: wire.Send) -> None:
         await receive()
@@ -148,7 +148,7 @@ class Gateway:
     def _identified(self, exchange: Exchange) -> Key:
         """The key in force that the request brings. Raise Refusal (401, 429); the log gets the id of one that no longer is."""
         try:
-            exchange.key = self._keys.find(exchange.scope["headers"])
+            exchange.key = self._keys.find(exchange.headers)
             exchange.key.check(datetime.now(UTC))
         except Refusal:
             self._limiter.stranger()

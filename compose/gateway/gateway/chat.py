@@ -194,20 +194,19 @@ def _choice(choice: Any) -> Any:
 def _options(request: Fields, policy: Policy) -> Fields:
     if request.get("max_tokens") is None:
         request["max_tokens"] = request.get("max_completion_tokens")
-    options: Fields = {name: _clamp(name, request.get(name), limit) for name, limit in policy.fields.forward.items()}
-    options["stop"] = _stop(request.get("stop"))
-    return {name: value for name, value in options.items() if value is not None}
+    options: Fields = dict(policy.fields.defaults)
+    for name in policy.fields.forward.keys() & request.keys():
+        if (value := request[name]) is not None:
+            options[name] = _clamp(name, value, policy.fields.forward[name])
+    if stops := _stop(request.get("stop")):
+        options["stop"] = stops
+    return options
 
 
-def _clamp(name: str, value: Any, limit: Range) -> float | int | None:
-    if value is None:
-        value = limit.default
-    if value is None:
-        return None
+def _clamp(name: str, value: Any, limit: Range) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or (limit.type == "integer" and value % 1):
         raise bad_request("invalid_type", f"A value of type {limit.type} was expected.", name)
-    value = min(max(value, limit.min), limit.max)
-    return int(value) if limit.type == "integer" else value
+    return limit.clamp(value)
 
 
 def _stop(value: Any) -> list[str] | None:

@@ -23,6 +23,7 @@ class Exchange:
     receive: wire.Receive
     send: wire.Send
     api: Api
+    headers: wire.Headers
     began: float = field(default_factory=time.monotonic)
     route: str = "none"
     key: Key | None = None

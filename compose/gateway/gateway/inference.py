@@ -93,12 +93,14 @@ class Inference:
 
     async def fields(self, exchange: Exchange) -> Fields:
         """The JSON object that the client sent."""
-        kind = (wire.header(exchange.scope, b"content-type") or b"").split(b";")[0].strip().lower()
-        encoded = any(name == b"content-encoding" for name, _ in exchange.scope["headers"])
-        if encoded or kind not in exchange.api.kinds:
+        headers = exchange.headers
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if b"content-encoding" in headers or kind not in exchange.api.kinds:
             raise Refusal(415, "unsupported_media_type", "The body has to be plain application/json.")
         limits = self._rules.policy.limits
-        body = await wire.read_body(exchange.scope, exchange.receive, limits.body_bytes, limits.body_seconds)
+        body = await wire.read_body(
+            exchange.scope, headers.get(b"content-length", b""), exchange.receive, limits.body_bytes, limits.body_seconds
+        )
         exchange.bytes_in = len(body)
         return parse(body, limits.json_depth)
 

@@ -105,12 +105,14 @@ class KeyRing:
 
 def credential(headers: Headers) -> bytes | None:
     """The one key of a request: Bearer, Basic (its password, whatever the user), or x-api-key. None for none, or more than one."""
-    found = [_token(name, value) for name, value in headers if name in (b"authorization", b"x-api-key")]
-    return found[0] if len(found) == 1 else None
+    by_scheme, bare = headers.get(b"authorization"), headers.get(b"x-api-key")
+    if bare is None and by_scheme is not None:
+        return _token(by_scheme)
+    return bare.strip(b" ") or None if bare is not None and by_scheme is None else None
 
 
-def _token(name: bytes, value: bytes) -> bytes | None:
-    scheme, _, token = (b"bearer", b"", value) if name == b"x-api-key" else value.partition(b" ")
+def _token(value: bytes) -> bytes | None:
+    scheme, _, token = value.partition(b" ")
     match scheme.lower():
         case b"bearer":
             return token.strip(b" ") or None

@@ -1,6 +1,6 @@
 """How much: requests and tokens per minute and day, for each key and for all together, and how many at once.
 
-Tokens are reserved before the engine is asked and settled by what it says it used; what was reserved and not used is given back.
+Tokens are held before the engine is asked and settled by what it says it used; what was held and not used is free again.
 """
 
 import math
@@ -100,6 +100,7 @@ class Account:
 
     minute: Window = field(default_factory=lambda: Window(MINUTE, slides=True))
     day: Window = field(default_factory=lambda: Window(DAY, slides=False))
+    held: list[int] = field(default_factory=lambda: [0, 0, 0])  # by requests under way, for each part of a Use
     active: int = 0
     key: Key | None = None  # whose limits these are
     limits: tuple[Limit, ...] = ()
@@ -109,6 +110,13 @@ class Account:
         self.minute.add(use, at, now)
         self.day.add(use, at, now)
 
+    def hold(self, use: Use, sign: int = 1) -> None:
+        """Hold, or with -1 let go."""
+        requests, tokens_in, tokens_out = use
+        self.held[0] += sign * requests
+        self.held[1] += sign * tokens_in
+        self.held[2] += sign * tokens_out
+
     def wait(self, use: Use, limits: tuple[Limit, ...], now: float) -> float:
         """Seconds until all of `use` fits. Raise Refusal (400) when it never will."""
         longest = 0.0
@@ -117,7 +125,9 @@ class Account:
                 if amount > limit:
                     raise Refusal(400, "larger_than_limit", "This request alone is larger than a limit of its key.")
                 window = self.minute if seconds == MINUTE else self.day
-                longest = max(longest, window.wait(part, amount, limit, now))
+                wanted = amount + self.held[part]
+                wait = window.wait(part, wanted, limit, now) if wanted <= limit else BUSY_SECONDS
+                longest = max(longest, wait)
         return longest
 
 
@@ -126,33 +136,34 @@ class Ticket:
 
     def __init__(self, accounts: tuple[Account, Account], limiter: "Limiter") -> None:
         self._accounts, self._limiter = accounts, limiter
-        self._at, self.reserved, self._left = limiter.clock(), Use(), False
+        self._at, self.reserved, self._settled = limiter.clock(), Use(), Use()
+        self._left = False
 
     def reserve(self, use: Use) -> None:
-        """Take `use` from every budget. Raise Refusal (400, 429, 503) and take nothing when one has too little left."""
+        """Hold `use` of every budget. Raise Refusal (400, 429, 503) and hold nothing when one has too little left."""
         self._limiter.check(use, self._accounts)
-        self._add(use)
+        for account in self._accounts:
+            account.hold(use)
         held = self.reserved
         self.reserved = Use(held[0] + use[0], held[1] + use[1], held[2] + use[2])
 
     def settle(self, used: Use) -> None:
-        """Replace what was reserved by what was used, and leave."""
-        held = self.reserved
-        if used != held:
-            self._add(Use(used[0] - held[0], used[1] - held[1], used[2] - held[2]))
-            self.reserved = used
-        for account in () if self._left else self._accounts:
-            account.active -= 1
-        self._left = True
+        """Count what was used in place of what was held, and leave."""
+        if not self._left:
+            self._left = True
+            for account in self._accounts:
+                account.hold(self.reserved, -1)
+                account.active -= 1
+        before = self._settled
+        if used != before:
+            now, more = self._limiter.clock(), Use(used[0] - before[0], used[1] - before[1], used[2] - before[2])
+            for account in self._accounts:
+                account.add(more, self._at, now)
+            self._settled = used
 
     def most_out(self, wanted: int) -> int:
         """`wanted` tokens of an answer, or the most that the key can ever ask for."""
         return min([wanted, *(limit.amount for limit in self._accounts[0].limits if limit.part == _TOKENS_OUT)])
-
-    def _add(self, use: Use) -> None:
-        now = self._limiter.clock()
-        for account in self._accounts:
-            account.add(use, self._at, now)
 
 
 class Limiter:

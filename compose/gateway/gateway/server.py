@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -26,6 +26,33 @@ class Guard:
         self.on_lost: Callable[[], object] | None = None
 
 
+class OneWrite:
+    """A transport that sends what is written in one turn of the loop as one piece: head and body of an answer arrive together."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, with what else comes."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """End the connection, after what was written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts and not self._transport.is_closing():
+            self._transport.write(b"".join(self._parts))
+        self._parts = []
+
+
 class Guarded(HttpToolsProtocol):
     """uvicorn's protocol; `limits` are set by `guarded`."""
 
@@ -34,7 +61,7 @@ class Guarded(HttpToolsProtocol):
     sweeper: ClassVar[asyncio.TimerHandle | None] = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         self._head_since: float | None = time.monotonic()  # None while no head is awaited
         self._head_bytes = 0
         self._guards: deque[Guard] = deque()  # of the requests that are not answered yet

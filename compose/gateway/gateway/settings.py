@@ -103,6 +103,11 @@ class Range(Strict):
     max: float
     default: float | None = None
 
+    def clamp(self, value: float) -> float:
+        """The value, or the end of the range that is nearer to it."""
+        value = min(max(value, self.min), self.max)
+        return int(value) if self.type == "integer" else value
+
 
 class Fields(Strict):
     """Fields of a request that are forwarded within a range, or swallowed."""
@@ -114,6 +119,11 @@ class Fields(Strict):
     def names(self) -> frozenset[str]:
         """All of them."""
         return frozenset(self.forward) | self.drop
+
+    @cached_property
+    def defaults(self) -> dict[str, float]:
+        """What is sent when the client says nothing."""
+        return {name: limit.clamp(limit.default) for name, limit in self.forward.items() if limit.default is not None}
 
 
 class Ollama(Strict):

@@ -10,11 +10,12 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Headers = dict[bytes, bytes]
+Fields = list[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
-_SAFE: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_SAFE: Fields = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 # After the limit this much more is read and thrown away, so that an honest client gets to read the refusal.
 _DRAIN_FACTOR = 2
 
@@ -23,26 +24,24 @@ class Gone(Exception):
     """The client closed the connection."""
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of a header that occurs exactly once; None when absent or repeated."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return values[0] if len(values) == 1 else None
+def headers(scope: Scope) -> Headers:
+    """The request's headers; one that occurs twice has the value b""."""
+    found: Headers = {}
+    for name, value in scope["headers"]:
+        found[name] = b"" if name in found else value
+    return found
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
-    """The whole body, at most `limit` bytes within `seconds`. Raise Refusal (408, 413) or Gone."""
+async def read_body(scope: Scope, declared: bytes, receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body, at most `limit` bytes within `seconds`. `declared`: its Content-Length. Raise Refusal (408, 413) or Gone."""
+    length = int(declared) if declared.isdigit() else 0
     if scope["guard"].whole:
-        return await _collect(receive, limit, _declared(scope))
+        return await _collect(receive, limit, length)
     try:
         async with asyncio.timeout(seconds):
-            return await _collect(receive, limit, _declared(scope))
+            return await _collect(receive, limit, length)
     except TimeoutError:
         raise Refusal(408, "body_too_slow", "The request body did not arrive in time.") from None
-
-
-def _declared(scope: Scope) -> int:
-    value = header(scope, b"content-length") or b"0"
-    return int(value) if value.isdigit() else 0
 
 
 async def _collect(receive: Receive, limit: int, declared: int) -> bytes:
@@ -62,13 +61,13 @@ async def _collect(receive: Receive, limit: int, declared: int) -> bytes:
     return b"".join(parts)
 
 
-async def start(send: Send, status: int, content_type: bytes, headers: Headers) -> None:
+async def start(send: Send, status: int, content_type: bytes, headers: Fields) -> None:
     """Send the head of an answer."""
     fields = [(b"content-type", content_type), *_SAFE, *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
 
 
-async def answer(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:
+async def answer(send: Send, status: int, body: bytes, headers: Fields | None = None) -> None:
     """Send a whole JSON answer."""
     await start(send, status, JSON, [(b"content-length", str(len(body)).encode()), *(headers or [])])
     await send({"type": "http.response.body", "body": body})
