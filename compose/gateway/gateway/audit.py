@@ -61,7 +61,8 @@ class Trail:
 
     async def open(self, record: dict[str, Any]) -> None:
         """Have a request on record before it costs anything. Raise Refusal (503)."""
-        said = await self._said({"op": "open", "record": record | self._versions})
+        record |= self._versions
+        said = await self._said({"op": "open", "record": record})
         if "error" in said or (self._failed and not await self._delivered()):
             raise unavailable()
 
@@ -70,12 +71,12 @@ class Trail:
         if len(self._kept) >= _KEPT:
             self.skip()
             return
-        record = record | self._versions | {"unrecorded": self._unrecorded}
-        self._unrecorded = 0
+        record |= self._versions
+        record["unrecorded"], self._unrecorded = self._unrecorded, 0
         name = record["id"]
-        self._kept[name] = orjson.dumps({"op": "close", "record": record}) + b"\n"
+        line = self._kept[name] = orjson.dumps({"op": "close", "record": record}, option=orjson.OPT_APPEND_NEWLINE)
         if self._link:
-            self._link.ask(self._kept[name], partial(self._closed, name), soon=False)
+            self._link.ask(line, partial(self._closed, name), soon=False)
         else:
             self._failed.add(name)
             self._deliver_again()
@@ -111,7 +112,7 @@ class Trail:
         return not self._failed
 
     async def _said(self, message: dict[str, Any]) -> Said:
-        said = await self._sent(orjson.dumps(message) + b"\n")
+        said = await self._sent(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
         if "error" in said:
             event("audit_failed", error=said["error"][:64])
         return said

@@ -48,8 +48,10 @@ class Chat:
 
 def read(request: Fields, policy: Policy) -> Chat:
     """Check a request's fields, named as OpenAI's API names them, against the policy. Raise Refusal (400)."""
-    if request.keys() - _OWN - policy.fields.names:
-        raise bad_request("unknown_field", "The request has a field that is not allowed here.")
+    names = policy.fields.names
+    for name in request:
+        if name not in _OWN and name not in names:
+            raise bad_request("unknown_field", "The request has a field that is not allowed here.")
     stream = boolean(request, "stream")
     show_usage = stream and _shows_usage(request.get("stream_options"))
     return Chat(
@@ -106,10 +108,11 @@ def _turn(message: Any, policy: Policy) -> Fields | None:
     turn: Fields = {"role": role}
     if role == "tool":
         turn["tool_call_id"] = _named(message.get("tool_call_id"))
-    calls = _calls(message.get("tool_calls"), policy) if role == "assistant" else []
-    content = "" if calls and message.get("content") is None else _text(message.get("content"))
-    turn["content"] = defuse(content, policy)
-    return turn | ({"tool_calls": calls} if calls else {})
+    content = message.get("content")
+    if role == "assistant" and (calls := _calls(message.get("tool_calls"), policy)):
+        turn["tool_calls"], content = calls, "" if content is None else content
+    turn["content"] = defuse(_text(content), policy)
+    return turn
 
 
 def _text(content: Any) -> str:
@@ -195,9 +198,10 @@ def _options(request: Fields, policy: Policy) -> Fields:
     if request.get("max_tokens") is None:
         request["max_tokens"] = request.get("max_completion_tokens")
     options: Fields = dict(policy.fields.defaults)
-    for name in policy.fields.forward.keys() & request.keys():
-        if (value := request[name]) is not None:
-            options[name] = _clamp(name, value, policy.fields.forward[name])
+    limits = policy.fields.forward
+    for name, value in request.items():
+        if value is not None and name in limits:
+            options[name] = _clamp(name, value, limits[name])
     if stops := _stop(request.get("stop")):
         options["stop"] = stops
     return options

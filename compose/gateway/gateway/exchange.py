@@ -74,9 +74,11 @@ class Exchange:
 
     def record(self) -> dict[str, Any]:
         """What the audit gets when the request is over."""
-        return self.beginning() | {
+        record = self.beginning()
+        record |= {
             "status": self.status, "code": self.code, "cancelled": self.status == GONE, "bytes_out": self.bytes_out,
             "counted": self.used.requests, "prompt_tokens": self.used.tokens_in, "completion_tokens": self.used.tokens_out,
             "ttft_ms": None if self.first is None else round((self.first - self.began) * 1000), "ms": self.milliseconds,
             "passages": self.passages,
         }  # fmt: skip
+        return record
