@@ -72,6 +72,22 @@ def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedMod
     return (named or served)[0]
 
 
+def embed_model(settings: StackSettings, models: ModelFilesSettings) -> str:
+    """The model for vectors that the gateway offers, "-" for none. Raises `DeployError`."""
+    if not settings.stack_embed_model:
+        return "-"
+    locked = ModelsLock.read(models.models_lock).for_purpose("embeddings")
+    served = [model for model in locked if not models.models or model.name in models.models]
+    names = {model.name: model.short_name for model in served if settings.stack_engine == "ollama"}
+    if settings.stack_embed_model not in names:
+        wanted = manifest.short_name(settings.stack_embed_model)
+        raise DeployError(
+            f"{host.name}: stack_embed_model is no model for vectors of this host: {wanted}\n"
+            f"hint: with {settings.stack_engine} it serves {', '.join(names.values()) or 'none'}"
+        )
+    return names[settings.stack_embed_model]
+
+
 def sizing(settings: StackSettings, models: ModelFilesSettings, model: LockedModel, choice: Choice) -> Sizing:
     """What decides how much context there is, from the model's own file in the controller's store. Raises `DeployError`."""
     served = [ModelsLock.read(models.models_lock).model(name) for name in models.models]
@@ -95,7 +111,7 @@ def sizing(settings: StackSettings, models: ModelFilesSettings, model: LockedMod
 
 
 def stack_release(
-    settings: StackSettings, model: LockedModel, size: Sizing, hardware: Hardware, seen: ObservabilitySettings
+    settings: StackSettings, model: LockedModel, embed: str, size: Sizing, hardware: Hardware, seen: ObservabilitySettings
 ) -> Release:
     """Everything that decides how the stack runs on a host with this hardware, in one folder."""
     decision, budget = size.choice.on(hardware), size.on(hardware)
@@ -113,6 +129,7 @@ def stack_release(
         "AUDIT_DIR": audit_receiver.FOLDER,
         "RAG_DIR": operations.INDEX_FOLDER,
         "CHAT_MODEL": model.short_name,
+        "EMBED_MODEL": embed,
         "ENGINE_MODEL_BLOB": model.weights.blob,
         "ENGINE_CONTEXT": budget.context,
         "ENGINE_CONTEXT_TOTAL": budget.context * budget.slots,
@@ -174,10 +191,10 @@ def plan(choice: Choice, decision: Decision, budget: Budget) -> bytes:
 
 
 def planned(
-    settings: StackSettings, model: LockedModel, size: Sizing, seen: ObservabilitySettings
+    settings: StackSettings, model: LockedModel, embed: str, size: Sizing, seen: ObservabilitySettings
 ) -> Callable[[], Release]:
     """What makes the release when the host's turn comes: a PC's distribution may be made in this very run."""
-    made = cache(lambda hardware: stack_release(settings, model, size, hardware, seen))
+    made = cache(lambda hardware: stack_release(settings, model, embed, size, hardware, seen))
     return lambda: made(accelerator.hardware())
 
 
@@ -221,7 +238,7 @@ def stack() -> None:
     choice = AcceleratorSettings.from_host(host).choice(settings)
     model = chat_model(settings, models)
     size = sizing(settings, models, model, choice)
-    content = planned(settings, model, size, seen)
+    content = planned(settings, model, embed_model(settings, models), size, seen)
     secured = tls_files(settings, f"{ServiceUserSettings.from_host(host).service_user_prefix}-tls", datetime.now(UTC))
     accelerator.fits(name="Go on only where the model has room", sizing=size)
     docker.images(

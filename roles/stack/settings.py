@@ -20,6 +20,10 @@ class StackSettings(RoleSettings):
     stack_model: str = Field(
         "", description="Chat model that the gateway offers, as in the lock; empty: the only chat model there."
     )
+    stack_embed_model: str = Field(
+        "",
+        description="Model for vectors that the gateway offers too, as in the lock; empty: none. Ollama alone serves two.",
+    )
     stack_bind: IPv4Address | IPv6Address = Field(
         IPv4Address("127.0.0.1"),
         description="Address on which the gateway listens; nothing else of the stack listens at all.",
@@ -68,7 +72,7 @@ class StackSettings(RoleSettings):
         """Names of the images lock and what they stand for; none where there is no such file."""
         return read_env(self.stack_images_lock.read_text()) if self.stack_images_lock.is_file() else {}
 
-    @field_validator("stack_model")
+    @field_validator("stack_model", "stack_embed_model")
     @classmethod
     def _canonical(cls, name: str) -> str:
         return manifest.canonical_name(name) if name else name

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.lab import (
     approval,
     builds,
+    certificates,
     converge,
     debian,
     escrow,
@@ -54,6 +55,7 @@ def stages(plan: Plan) -> list[Stage]:
         stage("model", builds.lay_model),
         stage("model lock", lambda _: approval.approve()),
         stage("escrow key", lambda _: escrow.make()),
+        stage("certificate", lambda _: certificates.make()),
         stage("engine image", lambda log: builds.build_engine(plan.engine, log), "base forky"),
         stage("tls image", builds.build_tls, "base forky"),
         stage("monitoring images", builds.build_monitoring, "base forky"),
@@ -71,7 +73,7 @@ def stages(plan: Plan) -> list[Stage]:
             "tls image",
             "monitoring images",
         ),
-        stage("rollout", converge.rollout, "pcs", "bundle", "model", "model lock", "escrow key"),
+        stage("rollout", converge.rollout, "pcs", "bundle", "model", "model lock", "escrow key", "certificate"),
         stage("answers", lambda log: _ask(plan, log), "rollout"),
     ]
 

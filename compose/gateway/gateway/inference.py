@@ -99,7 +99,11 @@ class Inference:
             raise Refusal(415, "unsupported_media_type", "The body has to be plain application/json.")
         limits = self._rules.policy.limits
         body = await wire.read_body(
-            exchange.scope, headers.get(b"content-length", b""), exchange.receive, limits.body_bytes, limits.body_seconds
+            exchange.scope,
+            headers.get(b"content-length", b""),
+            exchange.receive,
+            limits.body_bytes,
+            limits.body_seconds,
         )
         exchange.bytes_in = len(body)
         return parse(body, limits.json_depth)

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+)
 
 from gateway.echo import GRAM, Secrets, fold
 
@@ -32,7 +41,7 @@ class Settings(Strict):
 
     engine_url: Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9.-]+:\d{1,5}$")]
     chat_model: Name
-    embed_model: Name | None = None
+    embed_model: Annotated[Name | None, BeforeValidator(lambda name: None if name == "-" else name)] = None  # "-": none
     rag_socket: Path | None = None
     audit_socket: Path | None = None
     verdict_file: Path | None = None

@@ -21,7 +21,7 @@ from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
-from roles.stack.deploy import IMAGES, WATCHING, chat_model, images, policies, sizing, stack_release
+from roles.stack.deploy import IMAGES, WATCHING, chat_model, embed_model, images, policies, sizing, stack_release
 from roles.stack.settings import StackSettings
 from tests.accelerator.gguf import gguf
 from tests.accelerator.gguf import sizing as size
@@ -81,6 +81,22 @@ def test_no_guess_at_the_model(two_models: Path, served: tuple[str, ...], named:
     assert str(caught.value) == f"@linux/srv1: {said}"
 
 
+def test_a_model_for_vectors_is_one_of_the_lock_that_the_host_serves(two_models: Path) -> None:
+    def vectors(*served: str, **settings: str) -> str:
+        return embed_model(StackSettings(**settings), ModelFilesSettings(models_lock=two_models, models=served))
+
+    assert (vectors(), vectors(stack_embed_model="tiny-embed")) == ("-", "tiny-embed:latest")
+    said = "@linux/srv1: stack_embed_model is no model for vectors of this host: {}\nhint: with {} it serves {}"
+    for served, settings, refusal in (
+        ((), {"stack_embed_model": "tiny:chat"}, said.format("tiny:chat", "ollama", "tiny-embed:latest")),
+        (("tiny:chat",), {"stack_embed_model": "tiny-embed"}, said.format("tiny-embed:latest", "ollama", "none")),
+        ((), {"stack_embed_model": "tiny-embed", "stack_engine": "llamacpp"}, said.format("tiny-embed:latest", "llamacpp", "none")),
+    ):  # fmt: skip
+        with pytest.raises(DeployError) as caught:
+            vectors(*served, **settings)
+        assert str(caught.value) == refusal
+
+
 def test_images_by_digest(tmp_path: Path) -> None:
     lock = tmp_path / "images.lock.env"
     settings = StackSettings(stack_images_lock=lock)
@@ -111,7 +127,7 @@ def settings(tmp_path: Path) -> StackSettings:
 def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto", *, seen: bool = False) -> Release:
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
     choice = AcceleratorSettings(accelerator=wanted).choice(settings)
-    return stack_release(settings, model, size(choice), hardware, ObservabilitySettings(observability=seen))
+    return stack_release(settings, model, "-", size(choice), hardware, ObservabilitySettings(observability=seen))
 
 
 def env(release: Release, name: str = "stack.env") -> dict[str, str]:
