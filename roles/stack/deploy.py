@@ -209,7 +209,7 @@ def host_files() -> list[files.File]:
     return [*placed, *files.role_files(FILES, MODES)]
 
 
-def tls_files(settings: StackSettings, group: str, now: datetime) -> list[files.File]:
+def tls_files(settings: StackSettings, owner: str, now: datetime) -> list[files.File]:
     """Certificate and key of a host, the key for root and Caddy only; none without TLS. Raises `DeployError`."""
     if not settings.stack_tls_port:
         return []
@@ -223,7 +223,7 @@ def tls_files(settings: StackSettings, group: str, now: datetime) -> list[files.
         ) from None
     placed = (
         files.File(f"{TLS_FOLDER}/certificate.pem", certificate),
-        files.File(f"{TLS_FOLDER}/key.pem", key, "640", f"root:{group}"),
+        files.File(f"{TLS_FOLDER}/key.pem", key, "400", f"{owner}:root"),
     )
     return list(placed)
 

@@ -58,6 +58,7 @@ def with_openai(url: str, key: str, model: str, embed: str) -> Calls:
         "whole": whole,
         "stream": stream,
         "stream with usage": lambda: stream(stream_options={"include_usage": True}),
+        "prompt": lambda: client.completions.create(model=model, prompt=QUESTION, max_tokens=24).choices[0].text,
         "tools": lambda: client.chat.completions.create(**asked, tools=[TOOL]).choices[0].finish_reason,
         "result of a tool": lambda: (
             client.chat.completions.create(**{**asked, "messages": CALLED}, tools=[TOOL]).choices[0].message.role

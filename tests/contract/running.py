@@ -106,9 +106,9 @@ def running_engine(kind: str) -> Iterator[str]:
 
 @contextmanager
 def running_gateway(folder: Path, engine: str, kind: str) -> Iterator[Gateway]:
-    """`python -m gateway` with the shipped policy, opened for the command `ollama run`."""
+    """`python -m gateway` with the shipped policy, opened for the command `ollama run` and for completions of a prompt."""
     policy = yaml.safe_load((POLICIES / "gateway.yaml").read_text("utf-8"))
-    policy["routes"] += ["POST /api/generate", "POST /api/show", "HEAD /"]
+    policy["routes"] += ["POST /v1/completions", "POST /api/generate", "POST /api/show", "HEAD /"]
     (folder / "gateway.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
     (folder / policy["system_prompt"]).write_text((POLICIES / policy["system_prompt"]).read_text("utf-8"), "utf-8")
     write_keys(folder / "keys.json", KEY)

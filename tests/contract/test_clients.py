@@ -55,6 +55,7 @@ def test_openai(gateway: Gateway, python: Path) -> None:
     assert said["whole"]["usage"] > 20
     assert said["stream"] == {"text": said["whole"]["text"], "usage": []}
     assert said["stream with usage"] == {"text": said["whole"]["text"], "usage": [said["whole"]["usage"]]}
+    assert "Paris" in said["prompt"]
     assert said["cancelled"]["seconds"] < 60  # the engine has one place: it was free again
     assert any(line["code"] == "client_gone" for line in gateway.events() if line["event"] == "request")
     expected = {"wrong model": "NotFoundError", "wrong key": "AuthenticationError", "wrong field": "BadRequestError"}

@@ -12,7 +12,7 @@ import pytest
 from tests.lab import state
 from tests.lab.commands import address
 from tests.lab.conftest import Read
-from tests.lab.state import Pc
+from tests.lab.state import SRV1, Pc
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
@@ -62,7 +62,9 @@ def test_the_engine_runs_as_its_configuration_says(pc: Pc, read: Read) -> None:
 def test_the_daemon_listens_on_no_network(pc: Pc, read: Read) -> None:
     listeners = [line.split() for line in read(pc, "ss -Hltnp").splitlines()]
     open_to_all = [fields[3] for fields in listeners if not fields[3].startswith(("127.0.0.", "[::1]"))]
-    assert {address.rpartition(":")[2] for address in open_to_all} == {"22"}
+    tls = {"8443"} if pc == SRV1 else set()  # which serves it on its own address alone
+    assert {address.rpartition(":")[2] for address in open_to_all} == {"22"} | tls
+    assert {address for address in open_to_all if address.endswith(":8443")} == {f"{pc.address}:{port}" for port in tls}
 
 
 # Service users

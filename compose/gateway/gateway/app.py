@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import yaml
 from pydantic import ValidationError
 
-from gateway import ollama, openai, wire
+from gateway import completions, ollama, openai, wire
 from gateway.audit import Trail
 from gateway.errors import Refusal
 from gateway.exchange import GONE, Api, Exchange
@@ -21,7 +21,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Rules, Settings
 
 Handler = Callable[[Exchange, Key], Awaitable[None]]
-OPENAI, OLLAMA, GENERATE = openai.Api(), ollama.Api(), ollama.Api("response")
+OPENAI, COMPLETIONS, OLLAMA, GENERATE = openai.Api(), completions.Api(), ollama.Api(), ollama.Api("response")
 
 
 class Gateway:
@@ -40,6 +40,7 @@ class Gateway:
         self._trail: Trail | None = None
         self._routes: dict[str, tuple[Handler, RouteName, Api]] = {
             "POST /v1/chat/completions": (self._chat, "chat", OPENAI),
+            "POST /v1/completions": (self._chat, "chat", COMPLETIONS),
             "POST /v1/embeddings": (self._embed, "embeddings", OPENAI),
             "GET /v1/models": (self._models, "models", OPENAI),
             "POST /api/chat": (self._chat, "chat", OLLAMA),

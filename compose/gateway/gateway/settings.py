@@ -22,7 +22,7 @@ from pydantic import (
 from gateway.echo import GRAM, Secrets, fold
 
 ROUTES = Literal[
-    "POST /v1/chat/completions", "POST /v1/embeddings", "GET /v1/models",
+    "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "GET /v1/models",
     "POST /api/chat", "POST /api/generate", "POST /api/embed", "GET /api/tags", "POST /api/show", "GET /api/version", "HEAD /",
 ]  # fmt: skip
 PREFIX = "GATEWAY_"
