@@ -51,7 +51,7 @@ def test_what_does_not_hold_is_refused_before_any_change(tmp_path: Path) -> None
         for host in ("srv1", "other"):
             certificates.make(tmp_path, host, ["x"])
         certificate, key = tls_files(settings, "citadelle-tls", NOW)
-        assert (certificate.mode, key.mode, key.owner) == ("644", "640", "root:citadelle-tls")
+        assert (certificate.mode, key.mode, key.owner) == ("644", "400", "citadelle-tls:root")
         for moment in (NOW - timedelta(days=2), NOW + timedelta(days=certificates.HOST_DAYS + 1)):
             with pytest.raises(DeployError, match="valid from"):
                 tls_files(settings, "g", moment)

@@ -25,7 +25,7 @@ def key(server: Pc, read: Read) -> str:
 
 
 def ask(server: Pc, method: str, path: str, key: str, body: Any = None, *, stranger: bool = False) -> tuple[int, bytes]:
-    """One request from this machine, which is another one than the PC, trusting the lab's CA or, as a stranger, others; status and answer."""
+    """One request from this machine, not the PC, trusting the lab's CA or, as a stranger, others; status and answer."""
     context = ssl.create_default_context(cafile=None if stranger else certificates.CA)
     connection = http.client.HTTPSConnection(server.address, PORT, timeout=120, context=context)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
