@@ -77,7 +77,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     caddyfile = folder / "Caddyfile"
     engine_port, gateway_port, port = free_port(), free_port(), free_port()
     caddyfile.write_text(
-        (render.COMPOSE / "tls/Caddyfile").read_text().replace("gateway:8080", f"gateway:{gateway_port}")
+        (render.COMPOSE / "tls/Caddyfile").read_text().replace("gateway-front:8080", f"gateway-front:{gateway_port}")
     )
     write_keys(folder / "keys.json", KEY)
     double = "import asyncio, sys; from tests.gateway.double import *\n" + DOUBLE
@@ -139,7 +139,7 @@ def confined(name: str, image: str, port: int, folder: Path, caddyfile: Path, br
     options += [f"--env={key}={value}" for key, value in service["environment"].items()]
     mounts = [f"--volume={caddyfile}:/etc/caddy/Caddyfile:ro", f"--volume={folder}:/etc/caddy/tls:ro"]
     return ["run", "--detach", "--name", name, "--label=org.citadelle.lab=1", f"--publish=127.0.0.1:{port}:8443",
-        f"--add-host=gateway:{bridge}",
+        f"--add-host=gateway-front:{bridge}",
             *options, *mounts, image]  # fmt: skip
 
 
