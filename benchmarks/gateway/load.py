@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+_GOOD = b"HTTP/1.1 200"
 QUESTION = {"model": "m", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
 
 
@@ -20,7 +21,9 @@ def request(key: str, **fields: Any) -> bytes:
 
 def complete(data: bytes) -> bool:
     """Whether a whole answer has come. Raises RuntimeError for one that is none."""
-    if not data.startswith(b"HTTP/1.1 200"):
+    if len(data) < len(_GOOD):
+        return False
+    if not data.startswith(_GOOD):
         raise RuntimeError(f"not an answer: {data[:300]!r}")
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:
