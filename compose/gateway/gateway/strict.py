@@ -18,7 +18,7 @@ def parse(body: bytes, depth: int) -> dict[str, Any]:
         raise bad_request("invalid_json", "The request body is not a JSON object.")
     if body.count(b"{") + body.count(b"[") > depth:
         _check_depth(found, depth)
-    _UNIQUE(body.decode().lstrip(), 0)
+    _UNIQUE.raw_decode(body.decode().lstrip())  # what follows it, orjson has seen
     return found
 
 
@@ -41,4 +41,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 # Two readers of a repeated key may see two requests. orjson takes the last one without a word, so Python's own reader looks too.
 _REPEATED = Refusal(400, "repeated_key", "A key occurs twice in an object of the request body.")
-_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str).scan_once
+_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)

@@ -13,7 +13,7 @@ class Verdict:
     """`path`: the verifier's report, its `ok` true while the files are right; None where nobody verifies (a gateway run alone)."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._stamp, self._good = path and str(path), object(), path is None
+        self._path, self._stamp, self._good = None if path is None else str(path), object(), path is None
 
     def good(self) -> bool:
         """Whether the files were right at the last verification; a stat for each question, for the file changes seldom."""
