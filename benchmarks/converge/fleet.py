@@ -37,7 +37,8 @@ def copy_hosts(count: int) -> Hosts:
     shutil.copyfile(data["stack_images_lock"], lock)
     archive.unlink(missing_ok=True)
     archive.hardlink_to(data["stack_images_archive"])  # the lab replaces this file, it never writes into it
-    kept = {"stack_images_lock": str(lock), "stack_images_archive": str(archive)}
+    # TLS is one PC's: its address and certificate are of no other.
+    kept = {"stack_images_lock": str(lock), "stack_images_archive": str(archive), "stack_tls_port": None}
     return {name: {**data, **kept, "ssh_hostname": address} for name, address in _copies(count).items()}
 
 

@@ -137,7 +137,7 @@ def test_no_secret_of_the_controller_gets_into_the_stacks_release(
     settings = StackSettings(stack_images_lock=lock)
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
     content = stack_release(
-        settings, model, sizing(Choice("auto", "ollama", frozenset(settings.locked_images()))), Hardware()
+        settings, model, "-", sizing(Choice("auto", "ollama", frozenset(settings.locked_images()))), Hardware()
     )
     assert canary.encode() not in content.archive()
     assert {path.split("/")[0] for path in content.files} == {
