@@ -33,9 +33,11 @@ from roles.hardening.deploy import firewall_files
 from roles.hardening.settings import HardeningSettings
 from roles.model_files.deploy import orders, programs
 from roles.model_files.settings import ModelFilesSettings
+from roles.observability.settings import ObservabilitySettings
 from roles.service_user.deploy import UIDS
 from roles.service_user.settings import ServiceUserSettings
-from roles.stack.deploy import chat_model, embed_model, host_files, images, sizing, stack_release
+from roles.stack.deploy import host_files, images, sizing, stack_release
+from roles.stack.models import Offered, chat_model, embed_model
 from roles.stack.settings import StackSettings
 
 Settings = TypeVar("Settings", bound=RoleSettings)
@@ -49,7 +51,8 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     wanted = checked_models("controller", models.models_store, lock, models.models)
     model, choice = chat_model(stack, models), _read(AcceleratorSettings, data).choice(stack)
     # These hosts have no accelerator, and their data gives memory and context.
-    release = stack_release(stack, model, embed_model(stack, models), sizing(stack, models, model, choice), Hardware())
+    size, seen = sizing(stack, models, model, choice), _read(ObservabilitySettings, data)
+    release = stack_release(stack, Offered(model, embed_model(stack, models)), size, Hardware(), seen)
     references = list(images(stack).values())
     controls, _ = _read(HardeningSettings, data).tables("controller", "linux")
     config = json.dumps(daemon_config(engine), indent=2).encode() + b"\n"

@@ -16,7 +16,7 @@ from citadelle.accelerator.budget import Budget, Given, Sizing
 from citadelle.accelerator.decision import Choice, Decision
 from citadelle.accelerator.hardware import Hardware
 from citadelle.accelerator.shape import read_shape
-from citadelle.models import manifest, verify
+from citadelle.models import verify
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.observability import config, vault
 from citadelle.operations import accelerator, docker, files
@@ -27,6 +27,7 @@ from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
 from roles.service_user.settings import ServiceUserSettings
+from roles.stack.models import Offered, chat_model, embed_model
 from roles.stack.settings import StackSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,36 +59,6 @@ def images(settings: StackSettings, engine: str = "ENGINE_IMAGE", further: Seque
     return {name: locked[engine if name == "ENGINE_IMAGE" else name] for name in needed}
 
 
-def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedModel:
-    """The model that the gateway offers: the one named, else the only chat model that this host serves. Raises `DeployError`."""
-    chat = ModelsLock.read(models.models_lock).for_purpose("chat")
-    served = [model for model in chat if not models.models or model.name in models.models]
-    named = [model for model in served if model.name == settings.stack_model]
-    names = ", ".join(model.short_name for model in served) or "none"
-    if settings.stack_model and not named:
-        wanted = manifest.short_name(settings.stack_model)
-        raise DeployError(f"{host.name}: stack_model is no chat model of this host: {wanted}\nhint: it serves {names}")
-    if not named and len(served) != 1:
-        raise DeployError(f"{host.name}: which chat model is meant: {names}\nhint: set stack_model")
-    return (named or served)[0]
-
-
-def embed_model(settings: StackSettings, models: ModelFilesSettings) -> str:
-    """The model for vectors that the gateway offers, "-" for none. Raises `DeployError`."""
-    if not settings.stack_embed_model:
-        return "-"
-    locked = ModelsLock.read(models.models_lock).for_purpose("embeddings")
-    served = [model for model in locked if not models.models or model.name in models.models]
-    names = {model.name: model.short_name for model in served if settings.stack_engine == "ollama"}
-    if settings.stack_embed_model not in names:
-        wanted = manifest.short_name(settings.stack_embed_model)
-        raise DeployError(
-            f"{host.name}: stack_embed_model is no model for vectors of this host: {wanted}\n"
-            f"hint: with {settings.stack_engine} it serves {', '.join(names.values()) or 'none'}"
-        )
-    return names[settings.stack_embed_model]
-
-
 def sizing(settings: StackSettings, models: ModelFilesSettings, model: LockedModel, choice: Choice) -> Sizing:
     """What decides how much context there is, from the model's own file in the controller's store. Raises `DeployError`."""
     served = [ModelsLock.read(models.models_lock).model(name) for name in models.models]
@@ -111,7 +82,7 @@ def sizing(settings: StackSettings, models: ModelFilesSettings, model: LockedMod
 
 
 def stack_release(
-    settings: StackSettings, model: LockedModel, embed: str, size: Sizing, hardware: Hardware, seen: ObservabilitySettings
+    settings: StackSettings, offered: Offered, size: Sizing, hardware: Hardware, seen: ObservabilitySettings
 ) -> Release:
     """Everything that decides how the stack runs on a host with this hardware, in one folder."""
     decision, budget = size.choice.on(hardware), size.on(hardware)
@@ -128,9 +99,9 @@ def stack_release(
         "KEYS_DIR": operations.KEYS_FOLDER,
         "AUDIT_DIR": audit_receiver.FOLDER,
         "RAG_DIR": operations.INDEX_FOLDER,
-        "CHAT_MODEL": model.short_name,
-        "EMBED_MODEL": embed,
-        "ENGINE_MODEL_BLOB": model.weights.blob,
+        "CHAT_MODEL": offered.chat.short_name,
+        "EMBED_MODEL": offered.vectors,
+        "ENGINE_MODEL_BLOB": offered.chat.weights.blob,
         "ENGINE_CONTEXT": budget.context,
         "ENGINE_CONTEXT_TOTAL": budget.context * budget.slots,
         "ENGINE_SLOTS": budget.slots,
@@ -191,10 +162,10 @@ def plan(choice: Choice, decision: Decision, budget: Budget) -> bytes:
 
 
 def planned(
-    settings: StackSettings, model: LockedModel, embed: str, size: Sizing, seen: ObservabilitySettings
+    settings: StackSettings, offered: Offered, size: Sizing, seen: ObservabilitySettings
 ) -> Callable[[], Release]:
     """What makes the release when the host's turn comes: a PC's distribution may be made in this very run."""
-    made = cache(lambda hardware: stack_release(settings, model, embed, size, hardware, seen))
+    made = cache(lambda hardware: stack_release(settings, offered, size, hardware, seen))
     return lambda: made(accelerator.hardware())
 
 
@@ -238,7 +209,7 @@ def stack() -> None:
     choice = AcceleratorSettings.from_host(host).choice(settings)
     model = chat_model(settings, models)
     size = sizing(settings, models, model, choice)
-    content = planned(settings, model, embed_model(settings, models), size, seen)
+    content = planned(settings, Offered(model, embed_model(settings, models)), size, seen)
     secured = tls_files(settings, f"{ServiceUserSettings.from_host(host).service_user_prefix}-tls", datetime.now(UTC))
     accelerator.fits(name="Go on only where the model has room", sizing=size)
     docker.images(

@@ -123,7 +123,9 @@ def test_no_secret_of_the_controller_gets_into_the_stacks_release(
     from citadelle.accelerator.decision import Choice
     from citadelle.accelerator.hardware import Hardware
     from roles.model_files.settings import ModelFilesSettings
-    from roles.stack.deploy import chat_model, stack_release
+    from roles.observability.settings import ObservabilitySettings
+    from roles.stack.deploy import stack_release
+    from roles.stack.models import Offered, chat_model
     from roles.stack.settings import StackSettings
     from tests.accelerator.gguf import sizing
 
@@ -137,7 +139,11 @@ def test_no_secret_of_the_controller_gets_into_the_stacks_release(
     settings = StackSettings(stack_images_lock=lock)
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
     content = stack_release(
-        settings, model, "-", sizing(Choice("auto", "ollama", frozenset(settings.locked_images()))), Hardware()
+        settings,
+        Offered(model),
+        sizing(Choice("auto", "ollama", frozenset(settings.locked_images()))),
+        Hardware(),
+        ObservabilitySettings(),
     )
     assert canary.encode() not in content.archive()
     assert {path.split("/")[0] for path in content.files} == {

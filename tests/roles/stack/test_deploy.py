@@ -21,7 +21,8 @@ from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
-from roles.stack.deploy import IMAGES, WATCHING, chat_model, embed_model, images, policies, sizing, stack_release
+from roles.stack.deploy import IMAGES, WATCHING, images, policies, sizing, stack_release
+from roles.stack.models import Offered, chat_model, embed_model
 from roles.stack.settings import StackSettings
 from tests.accelerator.gguf import gguf
 from tests.accelerator.gguf import sizing as size
@@ -127,7 +128,7 @@ def settings(tmp_path: Path) -> StackSettings:
 def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto", *, seen: bool = False) -> Release:
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
     choice = AcceleratorSettings(accelerator=wanted).choice(settings)
-    return stack_release(settings, model, "-", size(choice), hardware, ObservabilitySettings(observability=seen))
+    return stack_release(settings, Offered(model), size(choice), hardware, ObservabilitySettings(observability=seen))
 
 
 def env(release: Release, name: str = "stack.env") -> dict[str, str]:
