@@ -50,8 +50,11 @@ def test_docker_compose_renders_it_without_a_warning(combination: render.Combina
     assert (done.returncode, done.stderr) == (0, "")
 
 
+SLOW = [pytest.param(combination, marks=pytest.mark.lab) for combination in (render.GENUINE[1], AMD)]
+
+
 @needs_plugin
-@pytest.mark.parametrize("combination", [*render.GENUINE[:2], pytest.param(AMD, marks=pytest.mark.docker)], ids=str)
+@pytest.mark.parametrize("combination", [render.GENUINE[0], *SLOW], ids=str)
 def test_a_missing_variable_stops_it(combination: render.Combination, tmp_path: Path) -> None:
     lines = render.STACK_ENV.read_text("utf-8").splitlines()
     last = render.files(*combination)[-1:] if combination.accelerator else render.files(*combination)
