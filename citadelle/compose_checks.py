@@ -59,6 +59,14 @@ def core_files(_name: str, service: Service, _rule: Parameters) -> Iterator[str]
         yield f"ulimits.core is {core!r}, not 0"
 
 
+def syscalls(name: str, service: Service, rule: Parameters) -> Iterator[str]:
+    """A profile of system calls of its own, for each service that `allowed` names one for."""
+    given = [str(option) for option in service.get("security_opt") or [] if str(option).startswith("seccomp")]
+    for pattern in rule.allowed.get(name, []):
+        if not any(re.fullmatch(pattern, option) for option in given):
+            yield f"has no profile of system calls of its own: {given}"
+
+
 def ports(name: str, service: Service, rule: Parameters) -> Iterator[str]:
     """Published ports: only the allowed container ports, bound to one address, unprivileged on the host."""
     for port in service.get("ports") or []:
@@ -211,6 +219,7 @@ _SERVICE = (
     devices,
     groups,
     keys,
+    syscalls,
     ports,
     networks,
     mounts,

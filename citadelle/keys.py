@@ -152,9 +152,11 @@ class Keys:
 
 
 def checked(scope: dict[str, Any]) -> dict[str, Any]:
-    """What narrows a key: {expires, models, routes, groups, limits}. Raises Problem: a wrong entry would close the gateway to everybody."""
-    if unknown := scope.keys() - {"expires", "limits", *_LISTS}:
-        raise Problem(f"unknown scope: {', '.join(sorted(unknown))}", f"expires, {', '.join(_LISTS)}, limits")
+    """The scope of a key: {expires, models, routes, groups, limits, rag}. Raises Problem: a wrong entry would close the gateway to all."""
+    if unknown := scope.keys() - {"expires", "limits", "rag", *_LISTS}:
+        raise Problem(f"unknown scope: {', '.join(sorted(unknown))}", f"expires, {', '.join(_LISTS)}, limits, rag")
+    if not isinstance(scope.get("rag", False), bool):
+        raise Problem(f"not a choice for rag: {scope['rag']}", "true or false")
     for name in _LISTS.keys() & scope.keys():
         wrong = [value for value in scope[name] if not re.fullmatch(_LISTS[name], value)]
         if wrong or not scope[name]:

@@ -33,13 +33,20 @@ def create(  # noqa: PLR0917  each is an option, by name
     model: Annotated[list[str] | None, typer.Option(help="Only this model; may be repeated.")] = None,
     route: Annotated[list[str] | None, typer.Option(help=f"Only this kind of request: {', '.join(ROUTES)}.")] = None,
     group: Annotated[list[str] | None, typer.Option(help="A group of the holder, for documents.")] = None,
+    rag: Annotated[bool, typer.Option(help='Answers from documents, unless a request says `"rag": false`.')] = False,
     limit: Annotated[list[str] | None, typer.Option(help=f"NAME=NUMBER, of {', '.join(LIMITS)}.")] = None,
     host: HostOption = "*",
     inventory: InventoryOption = "inventory",
     json: JsonOption = False,
 ) -> None:
     """Make a key on each host. It is shown here and now, and stored nowhere."""
-    scope: dict[str, Any] = {"models": model, "routes": route, "groups": group, "limits": _limits(limit or [])}
+    scope: dict[str, Any] = {
+        "models": model,
+        "routes": route,
+        "groups": group,
+        "limits": _limits(limit or []),
+        "rag": rag,
+    }
     scope["expires"] = _moment(expires)
     given = json_module.dumps({name: value for name, value in scope.items() if value})
     _each(
@@ -96,7 +103,7 @@ def _table(pc: str, said: Any) -> None:
     for key in said["keys"]:
         lists = [", ".join(key.get(name, [])) or "all" for name in ("models", "routes")]
         limits = ", ".join(f"{name}={value}" for name, value in key.get("limits", {}).items()) or "policy"
-        groups = ", ".join(key.get("groups", [])) or "-"
+        groups = (", ".join(key.get("groups", [])) or "-") + (" (rag)" if key.get("rag") else "")
         table.add_row(key["id"], _state(key), key["created"], key.get("expires", "never"), *lists, groups, limits)
     Console(width=160).print(table)
 

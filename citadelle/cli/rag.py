@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json as json_module
 import shlex
+import tarfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -64,6 +67,35 @@ def query(  # noqa: PLR0917  options of a command
         ],
     )
     raise typer.Exit(0 if all(row.get("answer") for row in rows) else 1)
+
+
+@app.command("eval")
+def evaluate(  # noqa: PLR0917  options of a command
+    corpus: Annotated[Path, typer.Argument(help="Lines of `{_id, title, text}`.", exists=True, dir_okay=False)],
+    queries: Annotated[Path, typer.Argument(help="Lines of `{_id, text}`.", exists=True, dir_okay=False)],
+    qrels: Annotated[Path, typer.Argument(help="Lines `query TAB document TAB score`.", exists=True, dir_okay=False)],
+    host: HostOption = "*",
+    inventory: InventoryOption = "inventory",
+    json: JsonOption = False,
+) -> None:
+    """Show how well each host finds what it should, with its own embedding model: each list alone, and all. Its index stays."""
+    archive = _archive({"corpus.jsonl": corpus, "queries.jsonl": queries, "qrels.tsv": qrels})
+    rows = [_said(one, f"{STACK} eval", stdin=archive, seconds=INGEST_SECONDS) for one in chosen(inventory, host)]
+    _show(rows, json, lambda scores: [_score(score) for score in scores])
+    raise typer.Exit(1 if any("error" in row for row in rows) else 0)
+
+
+def _archive(files: dict[str, Path]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, path in files.items():
+            archive.add(path, name)
+    return buffer.getvalue()
+
+
+def _score(score: dict[str, Any]) -> str:
+    hits = "  ".join(f"hit@{at} {share:.3f}" for at, share in zip((1, 5, 10), score["hits"], strict=True))
+    return f"{score['name']:8} {hits}  MRR {score['mrr']:.3f}  {score['seconds'] * 1000:.1f} ms"
 
 
 @app.command()

@@ -27,7 +27,7 @@ from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
 from roles.service_user.settings import ServiceUserSettings
-from roles.stack.models import Offered, chat_model, embed_model
+from roles.stack.models import Offered, offered_models
 from roles.stack.settings import StackSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +101,7 @@ def stack_release(
         "RAG_DIR": operations.INDEX_FOLDER,
         "CHAT_MODEL": offered.chat.short_name,
         "EMBED_MODEL": offered.vectors,
+        "EMBED_DIGEST": offered.digest,
         "ENGINE_MODEL_BLOB": offered.chat.weights.blob,
         "ENGINE_CONTEXT": budget.context,
         "ENGINE_CONTEXT_TOTAL": budget.context * budget.slots,
@@ -207,9 +208,9 @@ def stack() -> None:
     further = WATCHING if seen.observability else ()
     images(settings, further=further)  # what is wrong with them is told before anything else
     choice = AcceleratorSettings.from_host(host).choice(settings)
-    model = chat_model(settings, models)
-    size = sizing(settings, models, model, choice)
-    content = planned(settings, Offered(model, embed_model(settings, models)), size, seen)
+    served = offered_models(settings, models)
+    size = sizing(settings, models, served.chat, choice)
+    content = planned(settings, served, size, seen)
     secured = tls_files(settings, f"{ServiceUserSettings.from_host(host).service_user_prefix}-tls", datetime.now(UTC))
     accelerator.fits(name="Go on only where the model has room", sizing=size)
     docker.images(

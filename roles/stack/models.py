@@ -12,10 +12,11 @@ from roles.stack.settings import StackSettings
 
 
 class Offered(NamedTuple):
-    """The chat model, and the name of the one for vectors, "-" for none."""
+    """The chat model, and of the one for vectors the name and its weights' digest, "-" for none."""
 
     chat: LockedModel
     vectors: str = "-"
+    digest: str = "-"
 
 
 def chat_model(settings: StackSettings, models: ModelFilesSettings) -> LockedModel:
@@ -46,3 +47,10 @@ def embed_model(settings: StackSettings, models: ModelFilesSettings) -> str:
             f"hint: with {settings.stack_engine} it serves {', '.join(names.values()) or 'none'}"
         )
     return names[settings.stack_embed_model]
+
+
+def offered_models(settings: StackSettings, models: ModelFilesSettings) -> Offered:
+    """What the gateway offers on a host. Raises `DeployError`."""
+    chat, vectors = chat_model(settings, models), embed_model(settings, models)
+    digest = "-" if vectors == "-" else ModelsLock.read(models.models_lock).model(vectors).weights.digest
+    return Offered(chat, vectors, digest)

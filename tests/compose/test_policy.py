@@ -102,6 +102,7 @@ FAILING: dict[str, list[Callable[[Model], None]]] = {
     "added-capabilities": [setting("cap_add", ["SYS_ADMIN"])],
     "new-privileges": [setting("security_opt", []), setting("security_opt", ["no-new-privileges:false"])],
     "profiles": [adding("security_opt", "seccomp:unconfined"), adding("security_opt", "label=disable")],
+    "syscalls": [setting("security_opt", ["no-new-privileges:true"]), setting("security_opt", ["seccomp:other/seccomp.json"])],
     "privileged": [setting("privileged", True)],
     "host-network": [setting("network_mode", "host"), setting("network_mode", "container:x")],
     "cpus": [setting("cpus", None)],
@@ -246,18 +247,30 @@ def test_a_rule_that_checks_nothing_is_refused(rule: str) -> None:
         Policy.model_validate({"rules": [yaml.safe_load(rule)]})
 
 
-def test_the_job_that_reads_documents_is_confined_as_a_service_is() -> None:
-    """But for what it is: it runs once, so it has no health and no restart; it has no network at all; it writes the index."""
-    text = (render.COMPOSE / "ingest.yaml").read_text("utf-8").replace("${RAG_DOCUMENTS:?}", "/srv/documents")
-    model = yaml.safe_load(render.interpolate(text))
+def job(*names: str) -> Model:
+    texts = [
+        (render.COMPOSE / name).read_text("utf-8").replace("${RAG_DOCUMENTS:?}", "/srv/documents") for name in names
+    ]
+    parts = [yaml.safe_load(render.interpolate(text)) for text in texts]
+    return {"services": {name: one for part in parts for name, one in part["services"].items()}}
+
+
+def test_the_jobs_that_read_documents_are_confined_as_services_are() -> None:
+    """The reader runs once, without any network, and writes the index; who brings its texts to the engine sees that alone."""
+    model = job("embedder.yaml", "ingest.yaml")
     assert sorted(str(finding) for finding in judge(model, POLICY)) == [
+        "embedder: networks: is not named by the policy",
         "ingest: health-start: healthcheck.start_period is None, present True is required",
         "ingest: health: healthcheck.test is None, present True is required",
         "ingest: mounts: /var/lib/citadelle/rag is mounted for writing",
         "ingest: networks: is not named by the policy",
         "ingest: restart: restart is 'no', equals 'on-failure:5' is required",
     ]
-    assert model["services"]["ingest"]["network_mode"] == "none"
+    services = model["services"]
+    assert (services["ingest"]["network_mode"], services["embedder"]["networks"]) == ("none", ["engine"])
+    added = job("embedder.yaml")["services"]["ingest"]
+    assert added.keys() == {"command", "depends_on", "volumes"}
+    assert [mount["target"] for mount in added["volumes"] if mount["read_only"]] == ["/run/embed"]
 
 
 def test_the_job_runs_with_the_user_and_the_image_of_the_service_whose_index_it_makes() -> None:

@@ -26,6 +26,7 @@ class EngineDouble:
     answer: dict[str, Any] | None = None  # said instead of TOKENS: a message
     events: list[bytes] | None = None  # sent instead of the TOKENS' events
     probes: int = 0
+    vectors: bool = True
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     more: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
@@ -47,8 +48,10 @@ class EngineDouble:
             raise
 
     async def embeddings(self, request: web.Request) -> web.Response:
-        """The same vector for each text."""
+        """The same vector for each text, as long as there are `vectors`."""
         self.requests.append(orjson.loads(await request.read()))
+        if not self.vectors:
+            return web.json_response({"error": "no such model"}, status=404)
         data = [{"index": place, "embedding": [0.5, 3.0]} for place, _ in enumerate(self.requests[-1]["input"])]
         return web.json_response({"data": data[::-1], "usage": {"prompt_tokens": 3, "total_tokens": 3}})
 

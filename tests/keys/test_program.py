@@ -113,6 +113,7 @@ def test_a_key_is_shown_once_and_is_nowhere_else(folder: Path) -> None:
         "routes": ["chat"],
         "groups": ["hr"],
         "limits": {"requests_day": 5},
+        "rag": True,
     }
     key = said(folder, "create", "alice", json.dumps(scope))["key"]
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -142,6 +143,7 @@ def test_a_revoked_key_stays_known_by_name(folder: Path) -> None:
         (("create", "Alice"), "not a key id: Alice"), (("create", "a b"), "not a key id: a b"), (("create", "a\n"), "not a key id: a\n"),
         (("create", "operator"), "key id is taken: operator"),
         (("create", "a", '{"admin": true}'), "unknown scope: admin"),
+        (("create", "a", '{"rag": "yes"}'), "not a choice for rag: yes"),
         (("create", "a", '{"routes": ["admin"]}'), "not a name for routes: admin"),
         (("create", "a", '{"models": []}'), "not a name for models: none"),
         (("create", "a", '{"models": ["a b"]}'), "not a name for models: a b"),

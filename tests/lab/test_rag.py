@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,38 +87,57 @@ def test_a_folder_that_is_not_there_or_closed_is_named_with_a_cure(pc: Pc, read:
     assert row["hint"] == "setfacl -R -m u:10003:rX '/srv/closed'"
 
 
-def test_passages_reach_the_prompt_of_a_key_of_their_group_only(pc: Pc, read: Read) -> None:
-    """Read in the audit trail, which says whether a prompt had passages."""
+def chat(pc: Pc, read: Read, key: str, text: str, **fields: object) -> dict[str, Any]:
+    """An answer of the PC's gateway, asked on the PC."""
+    body = {
+        "model": read(pc, "sed -n s/^CHAT_MODEL=//p /opt/citadelle/current/stack.env").strip(),
+        "max_tokens": 48,
+    } | fields
+    body["messages"] = [{"role": "user", "content": text}]
+    head = shlex.quote(f"Authorization: Bearer {key}")
+    asked = f"curl -sS -H {head} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
+    return json.loads(read(pc, f"{asked} http://127.0.0.1:8080/v1/chat/completions"))
+
+
+def keys(pc: Pc, *words: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "citadelle.cli", "keys", *words, "--host", pc.name, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return json.loads(done.stdout)
+
+
+def test_documents_are_asked_in_chat_by_keys_of_their_group(pc: Pc, read: Read) -> None:
+    """With its sources for who may see the document; for others the documents do not say. The audit tells which was which."""
     run = secrets.token_hex(4)  # the name of a key is never used twice
     names = {f"rag-board-{run}": "board", f"rag-other-{run}": "other"}
-    for name, group in names.items():
-        command = [
-            sys.executable,
-            "-m",
-            "citadelle.cli",
-            "keys",
-            "create",
-            name,
-            "--group",
-            group,
-            "--host",
-            pc.name,
-            "--json",
-        ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-        [said] = json.loads(done.stdout)
-        key = said["key"]
-        body = {"model": read(pc, "sed -n s/^CHAT_MODEL=//p /opt/citadelle/current/stack.env").strip(), "max_tokens": 8}
-        body["messages"] = [{"role": "user", "content": "Le code du coffre zebulon ?"}]
-        head = f"Authorization: Bearer {key}"
-        answer = (
-            f"curl -sS -H {shlex.quote(head)} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
-        )
-        assert "choices" in read(pc, f"{answer} http://127.0.0.1:8080/v1/chat/completions")
+    made = {name: keys(pc, "create", name, "--group", group, "--rag")[0]["key"] for name, group in names.items()}
+    answers = {name: chat(pc, read, key, "Le code du coffre zebulon ?") for name, key in made.items()}
+    board, other = (answers[name] for name in names)
+    [source] = [one for one in board["sources"] if one["path"] == "board/bonus.md"]
+    assert (source["title"], source["page"], source["span"][0] < source["span"][1]) == ("Primes", 1, True)
+    said = board["choices"][0]["message"]["content"]
+    assert re.search(rf"\n\nSources( \(not cited\))?:\n(.*\n)*\[{source['id']}\] Primes, page 1", said)
+    assert set(re.findall(r"\[(p\d+)\]", said)) <= {one["id"] for one in board["sources"]}
+    assert (other["sources"], "documents do not contain" in other["choices"][0]["message"]["content"]) == ([], True)
+    assert "sources" not in chat(pc, read, made[next(iter(names))], "Hello", rag=False)
     records = [json.loads(line) for line in read(pc, "cat /var/log/citadelle/audit/*.jsonl | tail -n 20").splitlines()]
-    told = {record["key"]: record["passages"] for record in records if record.get("key") in names}
-    assert told == {name: group == "board" for name, group in names.items()}
+    told = [(record["key"], record["passages"], record["code"]) for record in records if record.get("key") in names]
+    board, other = names
+    assert told == [(board, True, None), (other, False, "no_answer"), (board, False, None)]
     for name in names:
-        subprocess.run(
-            [sys.executable, "-m", "citadelle.cli", "keys", "revoke", name, "--host", pc.name], cwd=ROOT, check=True
-        )
+        keys(pc, "revoke", name)
+
+
+def test_how_well_documents_are_found_is_told_by_the_host(pc: Pc, tmp_path: Path) -> None:
+    texts = {
+        "d1": "Le badge ouvre le garage.",
+        "d2": "Vingt-cinq jours de congés.",
+        "d3": "Le café est au deuxième étage.",
+    }
+    lines = [json.dumps({"_id": name, "title": name, "text": text}) for name, text in texts.items()]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "combien de jours de congé"}')
+    (tmp_path / "qrels.tsv").write_text("query\tdocument\tscore\nq\td2\t1\n")
+    code, [row] = citadelle(
+        pc, "eval", *(str(tmp_path / name) for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv"))
+    )
+    assert (code, {score["name"]: score["mrr"] for score in row["answer"]}) == (0, {"words": 1, "stems": 1, "fused": 1})

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rag.health import ask as ask_health
 
 PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
 CANARY = "canary5c1e9a"
@@ -45,7 +46,12 @@ def running(place: Path, until: int = 200) -> Iterator[subprocess.Popen[str]]:
 
 def environment(place: Path) -> dict[str, str]:
     index = place.with_name("index.sqlite")
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE), "RAG_SOCKET": str(place), "RAG_INDEX": str(index)}
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(PACKAGE),
+        "RAG_SOCKET": str(place),
+        "RAG_INDEX": str(index),
+    } | {"RAG_HEALTH": str(place.parent)}
 
 
 def start(place: Path) -> subprocess.Popen[str]:
@@ -87,8 +93,8 @@ def search(place: Path, **query: object) -> tuple[int, dict[str, object]]:
 
 @pytest.mark.usefixtures("service")
 def test_without_an_index_a_question_has_no_passages(place: Path) -> None:
-    assert search(place, query="How many days?", limit=5) == (200, {"passages": []})
-    assert search(place, query="x") == (200, {"passages": []})
+    assert search(place, query="How many days?", limit=5) == (200, {"passages": [], "by": "words"})
+    assert search(place, query="x") == (200, {"passages": [], "by": "words"})
 
 
 @pytest.mark.usefixtures("service")
@@ -98,7 +104,7 @@ def test_without_an_index_a_question_has_no_passages(place: Path) -> None:
         {}, {"query": ""}, {"query": 1}, {"query": None}, {"query": ["x"]}, {"query": "x" * 2001}, {"query": "x", "limit": 0},
         {"query": "x", "limit": 21}, {"query": "x", "limit": "5"}, {"query": "x", "limit": True}, {"query": "x", "groups": "all"},
         {"query": "x", "groups": ["a b"]}, {"query": "x", "groups": ["all"] * 257}, {"query": "x", "vector": ["1"]},
-        {"query": "x", "vector": [0.0] * 4097}, {"query": "x", "user": "me"},
+        {"query": "x", "embedder": "e" * 257}, {"query": "x", "vector": [0.0] * 4097}, {"query": "x", "user": "me"},
     ],
 )  # fmt: skip
 def test_wrong_questions_are_refused(place: Path, query: dict[str, object]) -> None:
@@ -159,6 +165,34 @@ def test_nothing_of_a_question_is_logged(tmp_path: Path) -> None:
     assert output == ""
 
 
+def test_users_that_are_not_named_are_refused(tmp_path: Path) -> None:
+    """The file's mode lets root in whoever the service is; the kernel's word on the peer does not."""
+    place, me = tmp_path / "rag.sock", os.getuid()
+    code = "import os, sys, rag.__main__ as m; os.getuid = lambda: 1; sys.exit(m.main())"  # as if it were another's service
+    for users, is_known in (("10002", False), (f"10002,{me}", True)):
+        started = subprocess.Popen(
+            [sys.executable, "-c", code], env=environment(place) | {"RAG_USERS": users}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            wait_until_healthy(place)
+            if is_known:
+                assert ask(place, "GET", "/healthz")[0] == 200
+            else:
+                with pytest.raises((ConnectionError, IndexError)):
+                    ask(place, "GET", "/healthz")
+        finally:
+            started.kill()
+            output, _ = started.communicate()
+        assert output == ("" if is_known else f"rag: connection refused: of user {me}\n")
+
+
+def wait_until_healthy(place: Path) -> None:
+    deadline = time.monotonic() + 20
+    while health(place).returncode:
+        assert time.monotonic() < deadline, "the service does not answer"
+
+
 def health(place: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rag.health"]
     return subprocess.run(command, env=environment(place), capture_output=True, text=True, timeout=20, check=False)
@@ -166,12 +200,16 @@ def health(place: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.usefixtures("service")
 def test_the_health_check_asks_for_real(place: Path) -> None:
-    assert health(place).returncode == 0
+    for _ in range(2):
+        assert (health(place).stdout, health(place).returncode) == ("ready\n", 0)
 
 
 def test_the_health_check_fails_without_the_service(tmp_path: Path) -> None:
     place = tmp_path / "rag.sock"
-    assert health(place).returncode == 1
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:  # a socket file proves nothing
-        mute.bind(str(place))
-        assert health(place).returncode == 1
+    assert health(place).stdout == "FileNotFoundError\n"
+    place.with_name("index.sqlite").write_bytes(os.urandom(9000))
+    with running(place, until=503) as service:
+        assert (health(place).stdout, health(place).returncode) == ("index_broken\n", 1)
+        service.send_signal(signal.SIGSTOP)  # there, and mute
+        assert ask_health(tmp_path, 0.2) == b""
+    assert health(place).stdout == "OSError\n"  # pipes alone prove nothing

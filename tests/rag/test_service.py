@@ -41,9 +41,10 @@ def test_a_passage_says_where_it_stands(tmp_path: Path) -> None:
         "passages": [
             {
                 "id": "p1", "title": "Titre 0", "text": "Le badge ouvre le garage.", "path": "0.txt", "page": 1, "start": 0, "stop": 25,
-                "share": 1.0,
+                "share": 1.0, "near": 0.0,
             }
-        ]
+        ],
+        "by": "words",
     }  # fmt: skip
     assert status == (200, {"documents": 1, "passages": 1, "embedder": "", "dimension": 0})
 
@@ -67,13 +68,18 @@ def test_a_new_index_is_served_from_the_next_question_on(tmp_path: Path) -> None
         assert found(place, "velo", groups=["tous"]) == []
 
 
-def test_vectors_are_used_and_those_of_another_length_refused(tmp_path: Path) -> None:
+def test_vectors_are_used_and_those_of_another_model_or_length_are_not(tmp_path: Path) -> None:
     place = tmp_path / "rag.sock"
-    lay(place, "un", "deux", "trois", embedder="m")
+    lay(place, "un", "deux", "trois", embedder="m@sha256:1")
+    asked: dict[str, object] = {"query": "rien", "groups": ["tous"], "vector": [0.0, 0.0, 9.0, 0.0], "limit": 1}
     with running(place):
-        assert found(place, "rien", groups=["tous"], vector=[0.0, 0.0, 9.0, 0.0], limit=1) == ["2.txt"]
-        assert search(place, query="rien", groups=["tous"], vector=[1.0]) == (400, {"error": "wrong_vector"})
-        assert ask(place, "GET", "/status")[1]["embedder"] == "m"
+        _, answer = search(place, **asked, embedder="m@sha256:1")
+        assert [(one["path"], one["near"], answer["by"]) for one in answer["passages"]] == [("2.txt", 0.5, "vectors")]  # type: ignore[attr-defined]
+        for other in ("m@sha256:2", "m", ""):
+            assert search(place, **asked, embedder=other) == (200, {"passages": [], "by": "words"})
+        wrong = asked | {"vector": [1.0], "embedder": "m@sha256:1"}
+        assert search(place, **wrong) == (400, {"error": "wrong_vector"})
+        assert ask(place, "GET", "/status")[1]["embedder"] == "m@sha256:1"
 
 
 def test_a_broken_index_is_no_empty_one(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rag.ranking import search
+from rag.ranking import search, share
 from rag.store import Document, Reader, StoreError, Writer
 
 from tests.rag.conftest import Make, document
@@ -38,7 +38,7 @@ def test_a_passage_is_found_by_its_words_its_stems_and_its_title(store: Make) ->
 def test_the_share_of_the_question_is_told(store: Make) -> None:
     reader = store(document("a.md", "Le badge se retire à l'accueil."))
     [hit] = search(reader, "Où retirer un badge de parking ?", ["all"], 5)
-    assert 0.3 < hit.share < 0.9
+    assert 0.3 < share("Où retirer un badge de parking ?", hit.passage) < 0.9
 
 
 def test_a_document_of_no_group_is_seen_by_nobody(store: Make) -> None:

@@ -14,7 +14,7 @@ from gateway.errors import Refusal, bad_request
 from gateway.settings import Policy, Range
 
 _OWN = frozenset(
-    ["model", "messages", "stream", "stream_options", "stop", "max_completion_tokens", "tools", "tool_choice"]
+    ["model", "messages", "stream", "stream_options", "stop", "max_completion_tokens", "tools", "tool_choice", "rag"]
 )
 _STOP_COUNT, _STOP_CHARS = 4, 64
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # of a tool, or of a call
@@ -23,13 +23,17 @@ Fields = dict[str, Any]
 
 @dataclass
 class Chat:
-    """A checked request. `turns` are messages as OpenAI's API has them, the system's excepted; the last is the user's or a tool's."""
+    """A checked request. `turns` are messages as OpenAI's API has them, the system's excepted; the last is the user's or a tool's.
+
+    `rag`: whether the answer shall be from documents; None: as the key says.
+    """
 
     turns: list[Fields]
     options: Fields
     stream: bool
     show_usage: bool = False
     tools: Fields = field(default_factory=dict)
+    rag: bool | None = None
 
     @property
     def question(self) -> str:
@@ -54,9 +58,9 @@ def read(request: Fields, policy: Policy) -> Chat:
             raise bad_request("unknown_field", "The request has a field that is not allowed here.")
     stream = boolean(request, "stream")
     show_usage = stream and _shows_usage(request.get("stream_options"))
-    return Chat(
-        _turns(request.get("messages"), policy), _options(request, policy), stream, show_usage, _tools(request, policy)
-    )
+    rag = None if request.get("rag") is None else boolean(request, "rag")
+    turns, options = _turns(request.get("messages"), policy), _options(request, policy)
+    return Chat(turns, options, stream, show_usage, _tools(request, policy), rag)
 
 
 def check_model(request: Fields, model: str | None) -> None:

@@ -6,17 +6,18 @@ from typing import Any
 
 import orjson
 
-from gateway import embeddings, wire
+from gateway import embeddings, unanswered, wire
 from gateway.audit import Trail
 from gateway.beats import Beats
 from gateway.chat import Chat, check_model
+from gateway.citations import filtered, told, written
 from gateway.engine import CHAT, EMBEDDINGS, Engine, engine_failed
 from gateway.errors import Refusal
 from gateway.exchange import Exchange
 from gateway.keys import Key
 from gateway.limits import Limiter, Ticket, Use, busy
 from gateway.output import STOPPED, Output
-from gateway.passages import Passages
+from gateway.passages import Passages, fence
 from gateway.relay import Relay
 from gateway.settings import Rules, Settings
 from gateway.strict import parse
@@ -24,6 +25,7 @@ from gateway.upstream import FAILURES, Connection
 from gateway.verdict import Verdict
 
 CUT = "answer_cut"  # for log and audit: the output filter has ended this answer
+NO_ANSWER = "no_answer"  # the same: the documents do not contain it
 _BYTES_PER_TOKEN = 4  # a guess, for what is reserved; the engine's own count settles it
 Fields = dict[str, Any]
 Answer = Callable[[Fields, Ticket], Awaitable[None]]
@@ -35,7 +37,7 @@ class Inference:
     def __init__(self, settings: Settings, rules: Rules, limiter: Limiter, trail: Trail | None) -> None:
         self._trail, self._settings, self._limiter = trail, settings, limiter
         self.engine = Engine(settings.engine_url, settings.chat_model, rules.policy.limits)
-        self._passages = Passages(settings.rag_socket, rules.policy.rag.seconds)
+        self._passages = Passages(settings, rules.policy)
         self.verdict = Verdict(settings.verdict_file)
         self.adopt(rules)
 
@@ -111,23 +113,42 @@ class Inference:
     async def _chat(self, exchange: Exchange, request: Chat, ticket: Ticket, rules: Rules) -> None:
         model = self._settings.chat_model
         await self._opened(exchange)
-        fenced = await self._passages.fenced(request.question, exchange.key, rules.policy)
-        exchange.passages = bool(fenced)
+        found = await self._passages.found(request, exchange.key, rules.policy)
+        exchange.passages = bool(found)
+        output = filtered(found, rules.secrets, rules.policy.answers.hosts)
+        if found == []:
+            await self._unanswered(exchange, request, ticket, rules)
+            return
         if most := request.options.get("max_tokens"):
             request.options["max_tokens"] = ticket.most_out(most)
-        body = request.engine_body(model, rules.prompt, fenced)
+        body = request.engine_body(model, rules.prompt, fence(found or (), rules.policy))
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, request.options.get("max_tokens", 0)))
-        output = Output(rules.secrets, rules.policy.answers.hosts)
         slots = await self._slot(rules.policy.limits.queue_seconds)
         try:
             if request.stream:
-                relay = Relay(exchange.api.stream(request, model, exchange.began), output, exchange.counted)
+                writer = written(exchange.api.stream(request, model, exchange.began), output)
+                relay = Relay(writer, output, exchange.counted)
                 await self._stream(exchange, body, relay, ticket, rules.policy.limits.heartbeat_seconds)
                 exchange.code = CUT if relay.cut else None
             else:
                 await self._answer(exchange, ticket, _whole(await self._asked(exchange, CHAT, body), output, exchange))
         finally:
             slots.release()
+
+    async def _unanswered(self, exchange: Exchange, request: Chat, ticket: Ticket, rules: Rules) -> None:
+        """Say that the documents do not contain the answer, in the form of one; the engine is not asked."""
+        said = unanswered.answer(rules.policy.rag.none, str(exchange.model), exchange.id, stream=request.stream)
+        output, exchange.answered = filtered((), rules.secrets, rules.policy.answers.hosts), True
+        if request.stream:
+            writer = written(exchange.api.stream(request, str(exchange.model), exchange.began), output)
+            relay = Relay(writer, output, exchange.counted)
+            body = relay.feed(said) + relay.finish()
+            ticket.settle(_used(exchange, ticket, 0))
+            await wire.start(exchange.sending, 200, exchange.api.kind, [])
+            await exchange.sending({"type": "http.response.body", "body": body})
+        else:
+            await self._answer(exchange, ticket, _whole(said, output, exchange))
+        exchange.code = NO_ANSWER
 
     async def _asked(self, exchange: Exchange, path: str, body: bytes) -> bytes:
         """The engine's whole answer."""
@@ -222,6 +243,6 @@ def _whole(raw: bytes, output: Output, exchange: Exchange) -> bytes:
             if output.stopped:
                 choice["finish_reason"], changed = STOPPED, True
         exchange.code = CUT if output.stopped else None
-        return exchange.api.whole(raw, answer, changed, str(exchange.model), exchange.began)
+        return told(exchange.api.whole(raw, answer, changed, str(exchange.model), exchange.began), output)
     except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError, IndexError):
         raise engine_failed() from None

@@ -33,6 +33,7 @@ class Key(Strict):
     routes: frozenset[RouteName] | None = None
     groups: tuple[Label, ...] = ()
     limits: Rates = Rates()
+    rag: bool = False  # answers from documents, unless a request says otherwise
 
     def check(self, now: datetime) -> None:
         """Raise Refusal (401) for a key that is no longer in force."""

@@ -23,8 +23,8 @@ LINES = b"application/x-ndjson"
 Fields = dict[str, Any]
 _EMPTY: tuple[Any, ...] = (None, "", [], {}, False)
 _CHAT, _GENERATE = (
-    frozenset(["model", "messages", "stream", "options", "tools"]),
-    frozenset(["model", "prompt", "stream", "options"]),
+    frozenset(["model", "messages", "stream", "options", "tools", "rag"]),
+    frozenset(["model", "prompt", "stream", "options", "rag"]),
 )
 _NO_LIMIT = 1 << 31  # num_predict below zero: as much as is allowed
 _UNKNOWN = "0" * 64  # a digest that clients only show
@@ -91,7 +91,7 @@ class Api:
         }
         if given.keys() - known:
             raise bad_request("unknown_field", "The request has a field that is not allowed here.")
-        plain = {"model": given.get("model"), "stream": given.get("stream", True), "tools": given.get("tools")}
+        plain = {name: given.get(name) for name in ("model", "tools", "rag")} | {"stream": given.get("stream", True)}
         if known is _CHAT:
             plain["messages"] = _messages(given.get("messages"))
         else:

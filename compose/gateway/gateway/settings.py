@@ -26,6 +26,7 @@ ROUTES = Literal[
     "POST /api/chat", "POST /api/generate", "POST /api/embed", "GET /api/tags", "POST /api/show", "GET /api/version", "HEAD /",
 ]  # fmt: skip
 PREFIX = "GATEWAY_"
+_URL = r"^http://[A-Za-z0-9.-]+:\d{1,5}$"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -39,9 +40,11 @@ class Strict(BaseModel):
 class Settings(Strict):
     """From the environment: `GATEWAY_<FIELD>`."""
 
-    engine_url: Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9.-]+:\d{1,5}$")]
+    engine_url: Annotated[str, StringConstraints(pattern=_URL)]
     chat_model: Name
     embed_model: Annotated[Name | None, BeforeValidator(lambda name: None if name == "-" else name)] = None  # "-": none
+    embed_digest: str = ""  # of its weights: what the index of documents has to have been made with
+    embed_url: Annotated[str, StringConstraints(pattern=_URL)] | None = None  # None: the engine's
     rag_socket: Path | None = None
     audit_socket: Path | None = None
     verdict_file: Path | None = None
@@ -165,12 +168,16 @@ class Answers(Strict):
 
 
 class Rag(Strict):
-    """How much is asked of the passages' service, and how long it may take."""
+    """How much is asked of the passages' service, how long it may take, what is near enough, and what is said when nothing is."""
 
     seconds: PositiveInt
+    vector_seconds: PositiveInt
     query_chars: PositiveInt
     passages: PositiveInt
     passage_chars: PositiveInt
+    share: Annotated[float, Field(ge=0, le=1)]
+    near: Annotated[float, Field(ge=-1, le=1)]
+    none: Annotated[str, StringConstraints(min_length=1)]
 
 
 class Policy(Strict):

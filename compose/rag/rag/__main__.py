@@ -7,9 +7,11 @@ from pathlib import Path
 
 import uvicorn
 
-from rag import INDEX, SOCKET
+from rag import INDEX, SOCKET, health
 from rag.app import App
+from rag.peers import protocol
 from rag.search import Index
+from rag.store import StoreError
 
 
 def listen(path: Path) -> socket.socket:
@@ -28,12 +30,12 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def config(app: App) -> uvicorn.Config:
-    """The server around the application: no access log, no websockets."""
+def config(app: App, users: list[int]) -> uvicorn.Config:
+    """The server around the application, for processes of these users: no access log, no websockets."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=protocol(users),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -45,11 +47,31 @@ def config(app: App) -> uvicorn.Config:
     )
 
 
+class Server(uvicorn.Server):
+    """The server, which also answers how it is (`rag/health.py`)."""
+
+    def __init__(self, settings: uvicorn.Config, index: Index) -> None:
+        super().__init__(settings)
+        self._index = index
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        health.serve(health.folder(), self._ready)
+
+    def _ready(self) -> bool:
+        try:
+            self._index.status()
+        except StoreError:
+            return False
+        return True
+
+
 def main() -> int:
     """Serve until told to stop."""
     path = Path(os.environ.get("RAG_SOCKET", SOCKET))
-    app = App(Index(Path(os.environ.get("RAG_INDEX", INDEX))))
-    uvicorn.Server(config(app)).run(sockets=[listen(path)])
+    index = Index(Path(os.environ.get("RAG_INDEX", INDEX)))
+    users = [int(uid) for uid in os.environ.get("RAG_USERS", "").split(",") if uid]
+    Server(config(App(index), users), index).run(sockets=[listen(path)])
     return 0
 
 

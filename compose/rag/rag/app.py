@@ -53,7 +53,7 @@ class App:
             raise Refused(404, "unknown_route")
         query = _query(await _body(receive))
         try:
-            return {"passages": [passage.model_dump() for passage in self._index.search(query)]}
+            return self._index.search(query).model_dump()
         except WrongVector:
             raise Refused(400, "wrong_vector") from None
 

@@ -37,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
         if name != "status":
             command.add_argument("--embedder", metavar="URL|SOCKET", help="who makes vectors; without: words alone")
             command.add_argument("--model", default="bge-m3", help="of the embedder")
+            command.add_argument(
+                "--digest", default="", help="of the model: the index remembers it, and takes no other's vectors"
+            )
     commands.choices["ingest"].add_argument("folder", type=Path)
     commands.choices["query"].add_argument(
         "text", help="- reads it from the standard input, where no list of processes shows it"
@@ -60,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _embedder(asked: argparse.Namespace) -> Embedder | None:
-    return Embedder(asked.embedder, asked.model) if asked.embedder else None
+    return Embedder(asked.embedder, asked.model, asked.digest) if asked.embedder else None
 
 
 def _ingest(asked: argparse.Namespace) -> int:
@@ -92,7 +95,14 @@ def _query(asked: argparse.Namespace) -> int:
     embedder = _embedder(asked)
     vector = embedder.query(text).tolist() if embedder else []
     groups = [name for name in asked.groups.split(",") if name]
-    found = Index(asked.index).search(Query(query=text.strip(), groups=groups, limit=asked.limit, vector=vector))
+    query = Query(
+        query=text.strip(),
+        groups=groups,
+        limit=asked.limit,
+        vector=vector,
+        embedder=embedder.identity if embedder else "",
+    )
+    found = Index(asked.index).search(query).passages
     if asked.json:
         print(json.dumps([passage.model_dump() for passage in found], ensure_ascii=False))
     for passage in [] if asked.json else found:

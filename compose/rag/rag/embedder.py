@@ -53,10 +53,11 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 class Embedder:
-    """`where`: the path of a Unix socket, or `http://ADDRESS:PORT`."""
+    """`where`: the path of a Unix socket, or `http://ADDRESS:PORT`. `identity`: what the index remembers of it."""
 
-    def __init__(self, where: str, name: str) -> None:
-        self.where, self.name, self._model = where, name, model(name)
+    def __init__(self, where: str, name: str, digest: str = "") -> None:
+        self.where, self._model = where, model(name)
+        self.identity = f"{name}@{digest}" if digest else name
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """A unit vector for each text, in order. Raise EmbedderError."""

@@ -72,7 +72,7 @@ def _qrels(path: Path) -> dict[str, set[str]]:
 
 
 def _stored(path: Path, corpus: Path, embedder: Embedder | None) -> Reader:
-    writer = Writer(path, embedder.name if embedder else "", len(embedder.query("dimension")) if embedder else 0)
+    writer = Writer(path, embedder.identity if embedder else "", len(embedder.query("dimension")) if embedder else 0)
     for row in _lines(corpus):
         title, text = row.get("title", ""), row["text"]
         cut = tuple(pieces([text])) or tuple(pieces([title]))

@@ -72,7 +72,7 @@ class Ingestion:
         fresh = self._target.with_name(f".{self._target.name}.{os.getpid()}")
         old = self._old()
         try:
-            writer = Writer(fresh, self._embedder.name if self._embedder else "", self._dimension)
+            writer = Writer(fresh, self._embedder.identity if self._embedder else "", self._dimension)
             with ThreadPoolExecutor(self._jobs) as pool:
                 self._fill(writer, [entry for entry in found if not entry.problem], old, report, pool)
             writer.close()
@@ -89,7 +89,7 @@ class Ingestion:
             old = Reader(self._target) if self._target.exists() else None
         except StoreError:
             return None
-        name = self._embedder.name if self._embedder else ""
+        name = self._embedder.identity if self._embedder else ""
         return old if old and (old.embedder, old.dimension) == (name, self._dimension) else None
 
     def _fill(

@@ -8,38 +8,39 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from rag import words
 from rag.store import INDEXES, Found, Reader, Vectors
 
 DEPTH = 100  # passages that each list gives
 _K = 10
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A passage and why it is here. `score` orders those of one question; `share`: of the question's words, 0 to 1."""
+    """A passage and why it is here. `score` orders those of one question; `near`: mean of the cosines of title and text."""
 
     passage: Found
     score: float
-    share: float
+    near: float
 
 
 def search(store: Reader, text: str, groups: Iterable[str], limit: int, vector: Vectors | None = None) -> list[Hit]:
     """The best passages for these groups, at most `limit`."""
     groups = frozenset(groups)
-    scores: dict[int, float] = {}
-    if vector is not None and store.dimension:
-        scores |= _near(store, vector, groups)
+    ids, cosines = _NOTHING if vector is None or not store.dimension else store.nearness(vector, groups)
+    scores = _near(ids, cosines)
     for index, terms in zip(INDEXES, (words.match_words(text), words.match_stems(text)), strict=True):
         for rank, number in enumerate(store.ranked(index, terms, groups, DEPTH), start=1):
             scores[number] = scores.get(number, 0.0) + _K / (_K + rank)
     best = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
-    return [Hit(found, scores[found.id], _share(text, found)) for found in store.texts(best, groups)]
+    near = {number: float(cosines[ids.searchsorted(number)]) / 2 for number in best} if len(ids) else {}
+    return [Hit(found, scores[found.id], near.get(found.id, 0.0)) for found in store.texts(best, groups)]
 
 
-def _near(store: Reader, vector: Vectors, groups: frozenset[str]) -> dict[int, float]:
-    ids, cosines = store.nearness(vector, groups)
+def _near(ids: npt.NDArray[np.int64], cosines: Vectors) -> dict[int, float]:
     if not len(ids):
         return {}
     spread = float(cosines.std()) or 1.0
@@ -48,7 +49,7 @@ def _near(store: Reader, vector: Vectors, groups: frozenset[str]) -> dict[int, f
     return {int(ids[place]): float(standard[place]) for place in best}
 
 
-def _share(text: str, found: Found) -> float:
+def share(text: str, found: Found) -> float:
     """How much of the question a passage with its title has in it, by stems of either language."""
     asked = words.question(text)
     there = set(words.tokens(f"{found.title} {found.text}"))

@@ -14,7 +14,7 @@ Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class Query(BaseModel):
-    """A question: at most 2,000 characters, the groups of who asks, how many passages at most, and its vector if somebody made one."""
+    """A question: at most 2,000 characters, the groups of who asks, how many passages at most, its vector and the model that made it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -22,10 +22,14 @@ class Query(BaseModel):
     groups: Annotated[list[Group], Field(max_length=256)] = []
     limit: Annotated[int, Field(ge=1, le=20)] = 5
     vector: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=4096)] = []
+    embedder: Annotated[str, Field(max_length=256)] = ""
 
 
 class Passage(BaseModel):
-    """A piece of a document. `id` is what a citation names; `share`: how much of the question's words it has, 0 to 1."""
+    """A piece of a document. `id` is what a citation names; `share`: how much of the question's words it has, 0 to 1.
+
+    `near`: cosine of the question with title and text together, 0 without vectors.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +41,16 @@ class Passage(BaseModel):
     start: int
     stop: int
     share: float
+    near: float
+
+
+class Answer(BaseModel):
+    """Passages, best first, and what found them: "vectors" (with the words), or "words" alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    passages: list[Passage] = []
+    by: str = "words"
 
 
 class Status(BaseModel):
@@ -73,15 +87,18 @@ class Index:
             self._reader, self._file = fresh, (found.st_ino, found.st_mtime_ns)
         return self._reader
 
-    def search(self, query: Query) -> list[Passage]:
-        """The best passages first. Raise StoreError, WrongVector."""
+    def search(self, query: Query) -> Answer:
+        """The best passages first; a vector of another model than the index has counts as none. Raise StoreError, WrongVector."""
         if (reader := self._current()) is None:
-            return []
-        hits = ranking.search(reader, query.query, query.groups, query.limit, self._vector(query, reader))
-        return [_passage(hit) for hit in hits]
+            return Answer()
+        vector = self._vector(query, reader)
+        hits = ranking.search(reader, query.query, query.groups, query.limit, vector)
+        return Answer(
+            passages=[_passage(query.query, hit) for hit in hits], by="words" if vector is None else "vectors"
+        )
 
     def _vector(self, query: Query, reader: Reader) -> "np.ndarray | None":
-        if not query.vector:
+        if not query.vector or not reader.dimension or query.embedder != reader.embedder:
             return None
         if len(query.vector) != reader.dimension:
             raise WrongVector(f"{len(query.vector)} numbers, the index has {reader.dimension}")
@@ -97,7 +114,9 @@ class Index:
         )
 
 
-def _passage(hit: ranking.Hit) -> Passage:
-    found = hit.passage
+def _passage(question: str, hit: ranking.Hit) -> Passage:
+    found, share = hit.passage, ranking.share(question, hit.passage)
     span = {"page": found.page, "start": found.start, "stop": found.stop}
-    return Passage(id=f"p{found.id}", title=found.title, text=found.text, path=found.path, share=hit.share, **span)
+    return Passage(
+        id=f"p{found.id}", title=found.title, text=found.text, path=found.path, share=share, near=hit.near, **span
+    )

@@ -22,7 +22,7 @@ from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
 from roles.stack.deploy import IMAGES, WATCHING, images, policies, sizing, stack_release
-from roles.stack.models import Offered, chat_model, embed_model
+from roles.stack.models import Offered, chat_model, embed_model, offered_models
 from roles.stack.settings import StackSettings
 from tests.accelerator.gguf import gguf
 from tests.accelerator.gguf import sizing as size
@@ -87,6 +87,12 @@ def test_a_model_for_vectors_is_one_of_the_lock_that_the_host_serves(two_models:
         return embed_model(StackSettings(**settings), ModelFilesSettings(models_lock=two_models, models=served))
 
     assert (vectors(), vectors(stack_embed_model="tiny-embed")) == ("-", "tiny-embed:latest")
+    both = offered_models(
+        StackSettings(stack_model="tiny:chat", stack_embed_model="tiny-embed"),
+        ModelFilesSettings(models_lock=two_models),
+    )
+    [locked] = ModelsLock.read(two_models).for_purpose("embeddings")
+    assert (both.vectors, both.digest) == ("tiny-embed:latest", locked.weights.digest)
     said = "@linux/srv1: stack_embed_model is no model for vectors of this host: {}\nhint: with {} it serves {}"
     for served, settings, refusal in (
         ((), {"stack_embed_model": "tiny:chat"}, said.format("tiny:chat", "ollama", "tiny-embed:latest")),
