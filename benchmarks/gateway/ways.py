@@ -83,7 +83,7 @@ def started(*command: str | Path, **environment: str) -> Iterator[int]:
             process.terminate()
 
 
-def listening(port: int, seconds: float = 120) -> None:
+def listening(port: int, seconds: float = 600) -> None:
     """Until the port takes connections."""
     end = time.monotonic() + seconds
     while True:

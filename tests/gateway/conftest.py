@@ -128,17 +128,23 @@ Run = Callable[..., None]
 
 @pytest.fixture
 def run(policies: Path, tmp_path: Path) -> Run:
-    """Run an async scenario against a fresh stack: `run(scenario, mode=..., rag_socket=..., engine_url=...)`."""
+    """Run an async scenario against a fresh stack, at most 30 seconds: `run(scenario, mode=..., rag_socket=..., engine_url=...)`."""
 
-    def start(scenario: Callable[[Stack], Awaitable[None]], mode: str | int = "answer", **settings: Any) -> None:
+    def start(
+        scenario: Callable[[Stack], Awaitable[None]],
+        mode: str | int = "answer",
+        *,
+        seconds: float = 30,
+        **settings: Any,
+    ) -> None:
         write_keys(tmp_path / "keys.json", KEY, groups=["staff"])
-        asyncio.run(_whole(scenario, mode, policies, tmp_path / "keys.json", settings))
+        asyncio.run(asyncio.wait_for(_whole(scenario, mode, policies, tmp_path / "keys.json", settings), seconds))
 
     return start
 
 
 async def _whole(scenario: Any, mode: str | int, policies: Path, keys_file: Path, changes: dict[str, Any]) -> None:
-    async with asyncio.timeout(30), running(EngineDouble(MODEL, mode)) as engine:
+    async with running(EngineDouble(MODEL, mode)) as engine:
         values = {"engine_url": engine.url, "chat_model": MODEL, "host": "127.0.0.1", "port": 0} | changes
         settings = Settings(policy_file=policies / "gateway.yaml", keys_file=keys_file, **values)
         prompt = load_policy(settings.policy_file)[1]
