@@ -12,6 +12,7 @@ import pytest
 from tests.lab.conftest import Read
 from tests.lab.rollout import Run, answers, citadelle, rollout
 from tests.lab.state import Pc
+from tests.lab.test_model_gate import ALL_HEALTHY
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
@@ -66,7 +67,7 @@ def test_a_disk_too_full_for_the_release(in_srv1: Read, checkout: Path) -> None:
         assert re.search(f"{HOST}: (upload failed|release cannot be placed): {RELEASES}", run.text), run.text
         assert "hint: " in run.text
         assert in_srv1("readlink /opt/citadelle/current") == current
-        assert in_srv1("docker ps --quiet --filter health=healthy").count("\n") == 5
+        assert in_srv1(f"{ALL_HEALTHY} && echo all") == "all\n"
     finally:
         in_srv1(f"umount {RELEASES} && rm -rf /opt/citadelle/copy")
     assert rollout("--limit", "linux", checkout=checkout).code == 0
@@ -108,9 +109,7 @@ def test_a_daemon_that_cannot_start(in_srv1: Read) -> None:
 def test_a_daemon_that_dies_takes_nothing_with_it(in_srv1: Read) -> None:
     """Killed, it comes back by itself, and so does every service, without a deploy."""
     in_srv1("kill -9 $(cat /run/docker.pid)")
-    in_srv1(
-        "for i in $(seq 300); do docker ps -q --filter health=healthy 2>/dev/null | wc -l | grep -qx 5 && break; sleep 0.2; done"
-    )
+    in_srv1("for i in $(seq 300); do docker info >/dev/null 2>&1 && " + ALL_HEALTHY + " && break; sleep 0.2; done")
     in_srv1("for i in $(seq 300); do systemctl is-active --quiet citadelle-stack && break; sleep 0.2; done")
     assert "Paris" in answers("srv1")
     assert rollout().changed_nothing
@@ -129,7 +128,7 @@ def test_a_flipped_byte_in_a_model_stops_the_engine(in_srv1: Read) -> None:
     )
     assert name in in_srv1("! docker start citadelle-engine-1 2>&1")
     running = sorted(in_srv1("docker ps --format '{{.Names}}'").split())
-    assert running == [f"citadelle-{name}-1" for name in ("alertmanager", "gateway", "prometheus", "rag")]
+    assert running == [f"citadelle-{name}-1" for name in ("alertmanager", "gateway", "prometheus", "rag", "tls")]
     in_srv1(f"rm -r -- {blob}")
     run = rollout()
     assert run.code == 0, run.text

@@ -26,6 +26,7 @@ BACK = f'printf "\\\\$(printf %o $(cat /root/flipped))" | dd of={BLOB} bs=1 seek
 COMPOSE = "cd /opt/citadelle/current/compose && COMPOSE_ENV_FILES=../images.lock.env,../stack.env docker compose"
 ASK = """curl --silent --write-out ' %{http_code}' -H "Authorization: Bearer $(cat /etc/citadelle/operator.key)" \
   -H 'Content-Type: application/json' -d '{"messages":[{"role":"user","content":"hello"}]}' http://127.0.0.1:8080/v1/chat/completions"""
+ALL_HEALTHY = "test $(docker ps --quiet --filter health=healthy | wc -l) = $(docker ps --all --quiet | wc -l)"
 GAUGE = "grep '^llm_model_digest_match' /var/lib/node_exporter/textfile/citadelle_models.prom"
 
 
@@ -59,7 +60,7 @@ def assert_nothing_is_served(on: Read) -> None:
 def put_back_and_serve(on: Read, server: Pc) -> None:
     on(BACK)
     on("systemctl restart citadelle-models")
-    on(until("docker ps --quiet --filter health=healthy | wc -l | grep -qx 5", 120))
+    on(until(ALL_HEALTHY, 120))
     assert on(GAUGE).split()[-1] == "1"
     assert "Paris" in answers(server.name)
     on("systemctl is-active citadelle-stack citadelle-models citadelle-models-watch citadelle-models-check.timer")

@@ -1,0 +1,131 @@
+"""What the looks at a host say: of containers as Docker describes them, of a genuine audit trail, and of what cannot be looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from citadelle import audit
+from citadelle.observability import metrics
+
+PIN = "r.example/rag:1@sha256:" + "1" * 64
+OTHER = "sha256:" + "2" * 64
+
+
+def container(service: str, image: str = PIN, digest: str = "sha256:" + "1" * 64, status: str = "running") -> dict:
+    """As `docker container inspect` gives it, as far as it is read."""
+    return {
+        "Config": {"Labels": {"com.docker.compose.service": service}, "Image": image},
+        "Image": digest,
+        "RestartCount": 2,
+        "State": {"Status": status, "Health": {"Status": "healthy"}},
+    }
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What programs answer, by their first two words; a release that names rag and gateway."""
+    (tmp_path / "hashes").write_text("gateway 1\nrag 2\n")
+    (tmp_path / "images.lock.env").write_text(f"RAG_IMAGE={PIN}\n")
+    monkeypatch.setattr(metrics, "RELEASE", tmp_path)
+    answers: dict[str, str] = {}
+
+    def answer(*command: str) -> str:
+        if " ".join(command[:2]) not in answers:
+            raise OSError("it does not answer")
+        return answers[" ".join(command[:2])]
+
+    monkeypatch.setattr(metrics, "answer", answer)
+    return answers
+
+
+def lines(*found: dict, said: dict[str, str]) -> set[str]:
+    said |= {"docker ps": "id", "docker container": json.dumps(found)}
+    return {line for line in metrics.text(list(metrics.containers())).splitlines() if not line.startswith("#")}
+
+
+def test_a_container_is_what_the_release_says(said: dict[str, str]) -> None:
+    assert lines(container("rag"), said=said) == {
+        'citadelle_container_running{service="gateway"} 0',
+        'citadelle_container_running{service="rag"} 1',
+        'citadelle_container_healthy{service="rag"} 1',
+        'citadelle_container_restarts{service="rag"} 2',
+        'citadelle_container_image_match{service="rag"} 1',
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        container("rag", image="r.example/rag:1"),
+        container("rag", digest=OTHER),
+        container("rag", image=PIN.replace("rag", "x")),
+    ],
+)
+def test_another_image_is_seen_also_beside_the_right_one(said: dict[str, str], wrong: dict) -> None:
+    assert 'citadelle_container_image_match{service="rag"} 0' in lines(wrong, said=said)
+    assert 'citadelle_container_image_match{service="rag"} 0' in lines(wrong, container("rag"), said=said)
+    assert 'citadelle_container_image_match{service="rag"} 0' in lines(container("rag"), wrong, said=said)
+
+
+def test_a_look_that_fails_takes_no_other_along_and_leaves_nothing_half_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken() -> Iterator[metrics.Sample]:
+        yield "citadelle_audit_valid", {}, 1
+        raise OSError("no")
+
+    def whole() -> Iterator[metrics.Sample]:
+        yield "citadelle_firewall_loaded", {}, True
+
+    found = metrics.text(list(metrics.looked({"audit": broken, "firewall": whole})))
+    assert [line for line in found.splitlines() if not line.startswith("#")] == [
+        'citadelle_probe_ok{probe="audit"} 0', 'citadelle_probe_ok{probe="firewall"} 1', "citadelle_firewall_loaded 1",
+    ]  # fmt: skip
+    assert capsys.readouterr().err == "audit cannot be measured: no\n"
+
+
+@pytest.fixture
+def trail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of two files with two records each, as the receiver writes one."""
+    key, last = b"k" * 32, audit.NOTHING
+    (tmp_path / "key").write_text(key.hex())
+    for start in (1, 3):
+        with (tmp_path / f"audit-{start:012}.jsonl").open("wb") as file:
+            for seq in (start, start + 1):
+                line, last = audit.seal(key, {"seq": seq, "ts": "2026-01-01T00:00:00Z", "event": "start", "prev": last})
+                file.write(line)
+    (tmp_path / audit.HEAD).write_bytes(audit.seal(key, {"seq": 4, "last": last})[0])
+    for name, value in {"LOG": str(tmp_path), "KEY": str(tmp_path / "key")}.items():
+        monkeypatch.setattr(audit, name, value)
+    monkeypatch.setattr(metrics, "STATE", tmp_path / "state/audit.json")
+    return tmp_path
+
+
+def valid(now: float, seconds: float = 10) -> tuple[float, float]:
+    found = {name: value for name, _, value in metrics.trail(seconds, now)}
+    return found["citadelle_audit_valid"], found["citadelle_audit_checked_timestamp_seconds"]
+
+
+def poke(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"start"', b'"stort"', 1))
+
+
+@pytest.mark.parametrize("name", ["audit-000000000001.jsonl", "audit-000000000003.jsonl"])
+def test_the_trail_is_judged_when_its_time_has_come_closed_files_too(trail: Path, name: str) -> None:
+    assert valid(100) == (True, 100)
+    poke(trail / name)
+    assert valid(105) == (True, 100)
+    assert valid(111) == (False, 111)
+    assert valid(112, seconds=1) == (False, 112)
+
+
+def test_a_trail_whose_end_is_cut_off_or_whose_clock_went_back_is_judged(trail: Path) -> None:
+    assert valid(100) == (True, 100)
+    newest = trail / "audit-000000000003.jsonl"
+    newest.write_bytes(newest.read_bytes().splitlines(keepends=True)[0])
+    assert valid(50) == (False, 50)
