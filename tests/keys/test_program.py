@@ -38,7 +38,7 @@ def held(folder: Path) -> list[dict[str, Any]]:
 
 
 def holder(folder: Path, key: str) -> str:
-    return KeyRing(folder / "gateway/keys.json").find([(b"x-api-key", key.encode())]).id
+    return KeyRing(folder / "gateway/keys.json").find({b"x-api-key": key.encode()}).id
 
 
 @pytest.fixture
@@ -205,5 +205,5 @@ def test_the_gateway_takes_what_is_written(
         key = made.create(f"x{identity[1:]}", scope)
     ring = KeyRing(made.operator_file.with_name("gateway") / "keys.json")
     assert len(ring) == 2
-    found = ring.find([(b"x-api-key", key.encode())])
+    found = ring.find({b"x-api-key": key.encode()})
     assert (set(found.models or ()), set(found.groups)) == (set(scope.get("models", ())), set(scope.get("groups", ())))
