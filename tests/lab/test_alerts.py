@@ -189,3 +189,10 @@ def test_every_figure_of_a_rule_is_there(received: Received, read: Read) -> None
     }
     assert len(used) > 20
     assert used - found <= {"node_hwmon_temp_celsius", "citadelle_certificate_not_after_timestamp_seconds"}
+
+
+def test_the_dead_man_is_called_and_calls_out_when_prometheus_stops(received: Received) -> None:
+    received.more("deadman", 3, within=90)
+    do("docker stop citadelle-prometheus-1")
+    assert received.silence("deadman", 15, within=120)
+    do("docker start citadelle-prometheus-1")
