@@ -14,7 +14,8 @@ from roles.observability.deploy import observability
 from roles.platform.deploy import platform
 from roles.service_user.deploy import service_user
 from roles.stack.deploy import stack
-from roles.wsl.deploy import wsl
+from roles.updates.deploy import updates
+from roles.wsl.deploy import inside_wsl, wsl
 
 refuse_bad_data(host)  # all of it at once, before the first role
 
@@ -23,11 +24,15 @@ if "windows" in host.groups:
     hardening()  # before any encryption: its policies say by which method
     bitlocker()  # before the distribution: its disk, models and keys come under an encryption that has begun
     wsl()
-    line()  # last: a run that fails here has set all else
+    line()  # late: a run that fails here has set all else
+    updates()  # last: it may restart the PC
 
 if "windows" in host.groups or "wsl" in host.groups:
     # pyinfra orders by dependencies alone: an operation of both hosts of a PC keeps what is below behind what is above.
     windows_side(name="Go on only where the Windows side is right")
+
+if "wsl" in host.groups:
+    inside_wsl()  # before all that needs systemd
 
 if "wsl" in host.groups or "linux" in host.groups:
     accelerator()  # before any change: a host without what is asked for is left as it is

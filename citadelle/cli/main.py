@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli import alerts, audit, certificates, escrow, gateway, image_lock, keys, lock, rag, trail
+from citadelle.cli import alerts, audit, certificates, escrow, gateway, image_lock, keys, live, lock, rag, trail
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, both_sides, chosen
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 audit.app.command()(trail.verify)
 app.add_typer(alerts.app, name="alerts")
+app.command()(live.live_check)
 app.add_typer(audit.app, name="audit")
 app.add_typer(certificates.app, name="certificates")
 app.add_typer(escrow.app, name="escrow")

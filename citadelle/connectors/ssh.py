@@ -40,6 +40,10 @@ class Unreachable(OSError):
     """No usable connection to a host; the text is `<what>: <value>` and a `hint:` line."""
 
 
+class KeyRefused(Unreachable):
+    """The SSH server answers, and does not let this user in."""
+
+
 class Connection:
     """One SSH connection to a PC, shared by all that speak to it; a dead transport is replaced at the next use."""
 
@@ -175,7 +179,8 @@ def _open(target: Target) -> SSHClient:
         client.connect(target.hostname, transport_factory=_transport, **target.arguments)
     except Exception as error:
         client.close()
-        raise Unreachable(_reason(target, error)) from error
+        refused = type(error) in (paramiko.AuthenticationException, paramiko.BadAuthenticationType)
+        raise (KeyRefused if refused else Unreachable)(_reason(target, error)) from error
     transport = client.get_transport()
     if transport is None:
         raise Unreachable("connection closed by the PC")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from citadelle.connectors.text import lines
 from citadelle.connectors.transfer import Side, open_sftp
 
 START_SECONDS = 60
+ANSWER_SECONDS = 30
 REFUSED = ("_sudo", "_sudo_user", "_su_user", "_doas", "_doas_user", "_dzdo", "_dzdo_user")
 
 
@@ -149,6 +151,23 @@ class WindowsConnector(SSHHostConnector):
         if print_input:
             click.echo(f"{self.host.print_prefix}>>> {masked}", err=True)
         return self.run(_with_context(script, arguments), arguments.get("_timeout") or None)
+
+    def wait_for(self, script: str, is_right: Callable[[str], bool], seconds: float) -> None:
+        """Ask over new connections until the PC answers `script` as is right, as after a restart. Raises OSError when time is up."""
+        end = time.monotonic() + seconds
+        while True:
+            self.disconnect()
+            self.connection.close()
+            try:
+                if is_right(self.run(script, ANSWER_SECONDS).stdout.decode().strip()):
+                    return
+            except (OSError, TimeoutError):
+                pass  # not there, or not yet
+            if time.monotonic() > end:
+                raise OSError(
+                    f"{self.host.name}: PC is not there again after {seconds / 60:.0f} minutes\nhint: look at its console"
+                )
+            time.sleep(1)
 
     def files(self, arguments: Mapping[str, Any]) -> Side:
         """The PC's files, as the SSH user sees them."""

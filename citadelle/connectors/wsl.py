@@ -2,6 +2,9 @@
 
 Stock operations run unchanged: they see a Linux root shell. While the distribution does not exist yet, planning sees empty facts, so
 that one run can set up Windows first and the distribution afterwards.
+
+A distribution belongs to one Windows account: wsl.exe shows nobody another's. So this connector logs in as its owner (`wsl_user`), which is
+no administrator, and not as `ssh_user`; while that account does not exist yet, planning sees empty facts too.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pyinfra.api.command import StringCommand
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.state import StateStage
 from pyinfra.connectors.base import DataMeta
 from pyinfra.connectors.ssh import ConnectorData
@@ -18,13 +22,15 @@ from pyinfra.connectors.ssh import ConnectorData
 from citadelle.connectors.host import DATA_META
 from citadelle.connectors.posix import PosixConnector
 from citadelle.connectors.shell import Result, ShellRefused
-from citadelle.connectors.ssh import Connection
+from citadelle.connectors.ssh import Connection, KeyRefused, connection
+from citadelle.connectors.target import Target
 from citadelle.connectors.text import windows_lines
 
 # The stub in System32 does not work in a session of sshd; this one does.
 WSL = r'"C:\Program Files\WSL\wsl.exe"'
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DISTRO = "citadelle"
+USER = "citadelle-wsl"
 
 
 def command_line(distro: str, program: str) -> str:
@@ -41,10 +47,11 @@ class WSLData(ConnectorData):
     """Data of a WSL host."""
 
     wsl_distro: str
+    wsl_user: str
 
 
 class DistributionMissing(OSError):
-    """The distribution is not registered for the SSH user."""
+    """The distribution is not registered for its owner, or its owner cannot log in."""
 
 
 class WSLConnector(PosixConnector):
@@ -55,7 +62,10 @@ class WSLConnector(PosixConnector):
     data_meta: ClassVar[dict[str, DataMeta]] = {
         **DATA_META,
         "wsl_distro": DataMeta("Name of the WSL distribution", DISTRO),
+        "wsl_user": DataMeta("Windows account that owns it and is logged in as; empty: `ssh_user` itself", USER),
     }
+
+    _is_stranger = False
 
     @staticmethod
     def make_names_data(name: str | None = None) -> Iterator[tuple[str, dict, list[str]]]:
@@ -63,6 +73,25 @@ class WSLConnector(PosixConnector):
         for host, data, groups in WSLConnector.names("wsl", name):
             _, _, distro = (name or "").partition("/")
             yield host, data | ({"wsl_distro": distro} if distro else {}), groups
+
+    @property
+    def connection(self) -> Connection:
+        """The line of the distribution's owner."""
+        owner = {"ssh_user": self.data["wsl_user"]} if self.data["wsl_user"] else {}
+        return connection(Target.from_data(self.pc, {**self.data, **owner}))
+
+    def connect(self) -> None:
+        """As on Linux. An owner that cannot log in yet is no failure as long as the administrator can: this run may make it."""
+        try:
+            super().connect()
+        except ConnectError as error:
+            if not isinstance(error.__cause__, KeyRefused) or not self.data["wsl_user"]:
+                raise
+            self._is_stranger = True
+            try:
+                connection(Target.from_data(self.pc, self.data)).channel().close()
+            except OSError as other:
+                raise ConnectError(self.told(other)) from other
 
     def _exec(self, program: str) -> str:
         try:
@@ -80,8 +109,14 @@ class WSLConnector(PosixConnector):
 
     def open_shell(self, line: Connection | None = None) -> Any:
         """A root shell in the distribution. Raises `DistributionMissing`."""
+        if self._is_stranger and self.state.current_stage == StateStage.Prepare:
+            raise self._stranger()  # not tried again: a server counts failed logins, and shuts out who has many
         try:
             return super().open_shell(line)
+        except KeyRefused:
+            if not self.data["wsl_user"]:
+                raise
+            raise self._stranger() from None
         except OSError as error:
             cause = error.__cause__
             if isinstance(cause, ShellRefused) and "WSL_E_DISTRO_NOT_FOUND" in "".join(windows_lines(cause.output)):
@@ -90,6 +125,19 @@ class WSLConnector(PosixConnector):
                     f"hint: run the deploy for @windows/{self.pc} too: its role wsl imports the distribution"
                 ) from None
             raise
+
+    def restart(self) -> None:
+        """End the distribution, and with it all that runs there; the next command starts it again. Raises OSError."""
+        self.disconnect()
+        code, out, _ = self.connection.run(f"{WSL} --terminate {self.data['wsl_distro']}")
+        if code:
+            raise OSError(f"{self.host.name}: WSL distribution does not end: {' '.join(windows_lines(out))}")
+
+    def _stranger(self) -> DistributionMissing:
+        return DistributionMissing(
+            f"{self.host.name}: owner of the WSL distribution cannot log in: {self.data['wsl_user']}\n"
+            f"hint: run the deploy for @windows/{self.pc} too: its role wsl makes the account; AllowUsers in sshd_config must name it"
+        )
 
     def refused(self, error: ShellRefused) -> str:
         """What wsl.exe said."""

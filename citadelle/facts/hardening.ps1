@@ -129,7 +129,6 @@ Read-List 'bitlocker' {
         $volume
     }
 }
-# LINE: what the line to the PC hangs on stands in line.ps1.
 Read-List 'services' {
     Get-CimInstance -ClassName Win32_Service | ForEach-Object {
         [ordered]@{ Name = [string]$_.Name; State = [string]$_.State; StartMode = [string]$_.StartMode }
@@ -193,8 +192,10 @@ Read-Section 'laps' {
     $policy
 }
 Read-List 'distributions' {
-    $lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'
-    if (Test-Path -LiteralPath $lxss) {
+    # Each user's own; a hive is loaded while something runs as its user.
+    $hives = @('HKCU:') + @(Get-ChildItem -LiteralPath 'Registry::HKEY_USERS' | ForEach-Object { 'Registry::' + $_.Name })
+    foreach ($lxss in $hives | ForEach-Object { $_ + '\Software\Microsoft\Windows\CurrentVersion\Lxss' }) {
+        if (-not (Test-Path -LiteralPath $lxss)) { continue }
         Get-ChildItem -LiteralPath $lxss | Where-Object { $_.GetValue('DistributionName', '') } | ForEach-Object {
             [ordered]@{ DistributionName = [string]$_.GetValue('DistributionName'); Flags = [int]$_.GetValue('Flags', 0) }
         }
@@ -208,13 +209,4 @@ Read-Section 'restart' {
         Update      = [bool](Test-Path -LiteralPath "$base\WindowsUpdate\Auto Update\RebootRequired")
         FileRenames = [bool]$manager.GetValue('PendingFileRenameOperations', $null)
     }
-}
-# Programs that failed are failures of their sections; the look itself has succeeded.
-$global:LASTEXITCODE = 0
-[ordered]@{
-    format       = 1
-    milliseconds = [int]$watch.ElapsedMilliseconds
-    sections     = $sections
-    registry     = $registry
-    errors       = $errors
 }

@@ -14,12 +14,9 @@ from citadelle.hardening import linux
 from citadelle.hardening.state import State
 
 _SOURCES = files("citadelle.facts")
-_LINE = "# LINE: what the line to the PC hangs on stands in line.ps1.\n"
-SCRIPT = (
-    _SOURCES.joinpath("hardening.ps1")
-    .read_text("utf-8")
-    .replace(_LINE, _SOURCES.joinpath("line.ps1").read_text("utf-8"))
-)
+# What the line to the PC hangs on, and evidence, stand in files of their own; the answer comes last.
+PARTS = ("hardening", "line", "hardening_evidence", "hardening_answer")
+SCRIPT = "".join(_SOURCES.joinpath(f"{part}.ps1").read_text("utf-8") for part in PARTS)
 # The functions of the look; what sets controls reads them again by the same ones.
 LOOK = _SOURCES.joinpath("hardening.sh").read_text("utf-8")
 

@@ -13,10 +13,19 @@ SCRIPT = files("citadelle.facts").joinpath("windows.ps1").read_text("utf-8")
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """One registration; `wsl2` is false for one that still is WSL1."""
+
+    name: str
+    wsl2: bool = True
+
+
+@dataclass(frozen=True)
 class WindowsState:
     """`edition` is EditionID (`Professional`, `Core` for Home); ProductName is not read, since Windows 11 says "Windows 10" there.
 
-    `wsl`: the WSL program of its own package is there; `utf8`: machine-wide WSL_UTF8; `config`: text of the user's .wslconfig.
+    `wsl`: the WSL program of its own package is there; `utf8`: machine-wide WSL_UTF8. Of WSL's owner:
+    `sid`; `profile`, empty before the first logon; `config`, `config_size` (bytes), `config_access` (SDDL) of .wslconfig; `distributions`.
     """
 
     build: int = 0
@@ -25,18 +34,23 @@ class WindowsState:
     display: str = ""
     wsl: bool = False
     utf8: str = ""
+    sid: str = ""
     profile: str = ""
     config: str = ""
-    distributions: tuple[str, ...] = ()
+    config_size: int = 0
+    config_access: str = ""
+    distributions: tuple[Distribution, ...] = ()
 
 
 class Windows(WindowsFact[WindowsState]):
-    """The state of the PC; one script in the PowerShell that is open."""
+    """The state of the PC; one script in the PowerShell that is open. `owner`: account that owns WSL, empty for the SSH user."""
 
     default = WindowsState
 
-    def command(self) -> str:
-        return powershell.query(SCRIPT)
+    def command(self, owner: str = "") -> str:
+        return powershell.query(powershell.assign(owner=owner) + SCRIPT)
 
     def judge(self, answer: dict[str, Any]) -> WindowsState:
-        return WindowsState(**answer | {"distributions": tuple(answer["distributions"])})
+        found = answer["distributions"]
+        listed = found if isinstance(found, list) else [found]
+        return WindowsState(**answer | {"distributions": tuple(Distribution(**one) for one in listed)})

@@ -65,6 +65,26 @@ if ($accounts) {
         if ([int]$Matches[1] -ne $value) { throw "is $($Matches[1]) after it was set; secedit: exit code $code" }
     }
 }
+# Tamper protection takes some settings without a word and drops them: what counts is what is there afterwards.
+function Get-Held {
+    if ((Get-MpComputerStatus).IsTamperProtected) { ', as tamper protection is on: only its own console can change it' }
+}
+Set-Each $defender_ids $defenders $defender_values {
+    param($name, $value)
+    $setting = @{ $name = $value }
+    Set-MpPreference @setting
+    $kept = (Get-MpPreference).$name
+    if ($kept -ne $value) { throw "is $kept after it was set$(Get-Held)" }
+}
+Set-Each $rule_ids $rules $rule_values {
+    param($rule, $action)
+    Add-MpPreference -AttackSurfaceReductionRules_Ids $rule -AttackSurfaceReductionRules_Actions $action
+    $found = Get-MpPreference
+    $place = [Array]::IndexOf(@($found.AttackSurfaceReductionRules_Ids | ForEach-Object { ([string]$_).ToLowerInvariant() }), $rule)
+    $kept = 'absent'
+    if ($place -ge 0) { $kept = [int]@($found.AttackSurfaceReductionRules_Actions)[$place] }
+    if ($kept -ne $action) { throw "is $kept after it was set$(Get-Held)" }
+}
 $global:LASTEXITCODE = 0
 if ($refused.Count) {
     $refused.Values | ForEach-Object { "${pc}: $_" }

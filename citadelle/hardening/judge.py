@@ -229,11 +229,12 @@ def _directive(probe: Probe, state: State) -> Any:
 
 def _path(probe: Probe, state: State) -> Any:
     name, *rest = probe.target.split(".")
-    value = _section(name, state)
+    value, why = _section(name, state), ""
     for part in rest:
+        why = value.get(f"{part}Why", "") if isinstance(value, dict) else ""
         value = value.get(part) if isinstance(value, dict) else None
     if value is None:
-        raise Unknown(f"the host does not say: {probe.target}")
+        raise Unknown(why or f"the host does not say: {probe.target}")
     return value
 
 

@@ -78,9 +78,10 @@ GROUPS = {
     "RDP": "Remote administration", "DSK": "Screen, media, installers", "LOG": "Logs", "AUD": "Audit", "SVC": "Services",
     "DEF": "Defender", "ASR": "Attack surface reduction", "UPD": "Updates", "SSH": "SSH", "KRN": "Kernel", "MOD": "Kernel modules",
     "MNT": "Mounts", "FIL": "Files", "DKR": "Docker", "DKF": "Docker's files", "CTR": "Containers",
+    "MFA": "Second factors",
 }  # fmt: skip
 PHASES = {
-    1: "PLT BIT", 2: "UAC LSA SMB DSK DEF ASR SVC KRN MOD MNT FIL", 3: "FWL HVF NET RDP SSH", 4: "PWD ACC", 5: "WSL DKR DKF CTR",
+    1: "PLT BIT", 2: "UAC LSA SMB DSK DEF ASR SVC KRN MOD MNT FIL", 3: "FWL HVF NET RDP SSH", 4: "PWD ACC MFA", 5: "WSL DKR DKF CTR",
     6: "LOG AUD", 7: "UPD",
 }  # fmt: skip
 PHASE = {group: phase for phase, groups in PHASES.items() for group in groups.split()}

@@ -13,22 +13,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from citadelle.hardening import bitlocker, ssh
+from citadelle.hardening import bitlocker, evidence, ssh
 
 FORMAT = 1
 ADMINISTRATORS, HIGH = "S-1-5-32-544", 12288
 LABEL = re.compile(r"S-1-16-(\d+)")
-# Services of endpoint detection: Microsoft, CrowdStrike, SentinelOne, Palo Alto, Sophos, ESET, Elastic, HarfangLab.
-EDR = (
-    "Sense",
-    "CSFalconService",
-    "SentinelAgent",
-    "cyserver",
-    "Sophos MCS Agent",
-    "ekrn",
-    "elastic-endpoint",
-    "hurukai",
-)
 SETTING = 6  # column of the numbers in `auditpol /backup`; the words beside it are translated
 EDITIONS = {
     "Core": "home",
@@ -76,9 +65,15 @@ class State:
             except Exception as error:  # whatever a section holds, the others are judged
                 errors[name] = f"{name} is not as expected: {error!r}"[:200]
         if "services" in sections:
-            sections["edr"] = _edr(sections["services"])
+            sections["edr"] = evidence.running(sections["services"])
         elif "services" in errors:
             errors["edr"] = errors["services"]
+        if "sshd" in sections and "ssh_keys" in sections:
+            sections["ssh_tokens"] = evidence.tokens(sections["sshd"], sections["ssh_keys"])
+        elif missing := [errors[name] for name in ("sshd", "ssh_keys") if name in errors]:
+            errors["ssh_tokens"] = "; ".join(missing)
+        if "edr" in sections and "drivers" in sections:
+            sections["edr_drivers"] = evidence.sighted(sections["edr"], sections["drivers"])
         return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
 
     @classmethod
@@ -192,9 +187,17 @@ def _antivirus(value: Any) -> list[dict[str, Any]]:
     return [{"Name": name, "active": state & 0xF000 == 0x1000, "current": state & 0xF0 == 0} for name, state in states]
 
 
-def _edr(services: dict[str, dict[str, Any]]) -> list[str]:
-    """Programs of endpoint detection that run, by their services. That one runs does not say that it guards."""
-    return [name for name in EDR if services.get(name.lower(), {}).get("State") == "Running"]
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in listed(value)]
+
+
+def _mfa(value: Any) -> dict[str, Any]:
+    return evidence.mfa(_object(value))
+
+
+def _updates(value: Any) -> dict[str, Any]:
+    found = _object(value)
+    return evidence.updates(found, _items(found.get("Pending")))
 
 
 def _number(text: str) -> int | str:
@@ -223,6 +226,9 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "antivirus": _antivirus,
     "sshd": ssh.server,
     "ssh_keys": ssh.keys,
+    "drivers": _names,
+    "mfa": _mfa,
+    "updates": _updates,
     **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart", "rollback"), _object),
     **dict.fromkeys(
         (

@@ -31,6 +31,15 @@ LINE = ("profile", "hyperv", "directive")
 Recipe = Literal[
     "block_engine", "block_engine_wsl", "port_proxies", "ssh_rule", "ssh_users", "ssh_keys", "ssh_tokens", "ssh_access"
 ]
+# What is read of Defender -> the setting behind it.
+DEFENDER = {
+    "defender.RealTimeProtectionEnabled": "DisableRealtimeMonitoring",
+    "defender.BehaviorMonitorEnabled": "DisableBehaviorMonitoring",
+    "defender.IoavProtectionEnabled": "DisableIOAVProtection",
+    "defender_preferences.PUAProtection": "PUAProtection",
+    "defender_preferences.EnableNetworkProtection": "EnableNetworkProtection",
+}
+RULES = "defender_preferences.Rules"
 Text = Annotated[str, Field(min_length=5)]
 Edition = Literal["pro", "education", "enterprise", "server"]
 
@@ -95,6 +104,17 @@ class Probe(_Strict):
             name for kinds in KINDS.values() for name in kinds if name in self.model_fields_set and getattr(self, name)
         ]
 
+    @property
+    def switch(self) -> tuple[str, str] | None:
+        """Kind and name of the setting behind the value; None where it can only be judged."""
+        if self.kind not in JUDGED_ONLY:
+            return self.kind, self.target
+        if self.target in DEFENDER:
+            return "defender", DEFENDER[self.target]
+        if self.target == RULES and set(self.where) == {"Id"}:
+            return "rule", str(self.where["Id"]["equals"])
+        return None
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         given = list(dict.fromkeys(self._given()))
@@ -136,7 +156,7 @@ class Control(_Strict):
     severity: Literal["critical", "high", "medium", "low"]
     judge: Probe
     wanted: expression.Wanted
-    apply: int | str | None = None
+    apply: bool | int | str | None = None
     recipe: Recipe | None = None
     reboot: bool = False
     editions: tuple[Edition, ...] = ()
@@ -163,15 +183,14 @@ class Control(_Strict):
         return self
 
     def _cannot_apply(self, kind: str) -> str:
-        if kind in JUDGED_ONLY:
+        if self.judge.switch is None:
             return f"cannot be applied: {kind}"
         if kind in ONLY and self.apply not in ONLY[kind]:
             return f"a {kind} can only be {' or '.join(ONLY[kind])}: {self.apply}"
-        return (
-            ""
-            if expression.holds(self.apply, self._wanted_of_one())
-            else f"what it applies is not what it wants: {self.apply!r}"
-        )
+        value = [{"Action": self.apply}] if self.judge.target == RULES else self.apply
+        if expression.holds(value, self._wanted_of_one()):
+            return ""
+        return f"what it applies is not what it wants: {self.apply!r}"
 
     def _wanted_of_one(self) -> expression.Wanted:
         """What is wanted of a single value, where the control asks it of each item of a list."""

@@ -20,7 +20,7 @@ from citadelle import powershell
 from citadelle.facts.hardening import LOOK, Hardening, LinuxHardening
 from citadelle.hardening.judge import Verdict, judge
 from citadelle.hardening.state import State
-from citadelle.hardening.table import Table
+from citadelle.hardening.table import Control, Table
 from citadelle.hardening.waivers import Waiver
 from citadelle.operations.files import File, present
 from citadelle.operations.rollback import Guarded, guarded
@@ -34,17 +34,26 @@ LINE, FIREWALL = ("sshd", "firewall"), "citadelle-firewall"
 HINT = "cure what is said, or waive the control in policies/waivers.yaml; then run again"
 SEEN = "hardening.seen"
 Language = Literal["en", "fr"]
+# Kind of a change -> the script's name for what it names.
+KINDS = {
+    "registry": "registry",
+    "service": "services",
+    "audit": "audits",
+    "account": "accounts",
+    "defender": "defenders",
+    "rule": "rules",
+}
 COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "yellow"}
 
 
 @dataclass(frozen=True)
 class Change:
-    """One setting: `kind`, `target` and `value` as in the table of controls."""
+    """One setting, as Windows has it. `kind`: registry, service, audit, account; of Defender: defender, rule."""
 
     control: str
     kind: str
     target: str
-    value: int | str
+    value: bool | int | str
 
 
 def look(table: Table, more: Sequence[str] = ()) -> State:
@@ -86,7 +95,7 @@ def changes(found: Sequence[Verdict], state: State) -> list[Change]:
     root = (state.sections.get("platform") or {}).get("login") == "root"
     left = {"account": joined, "permitrootlogin": root}
     return [
-        Change(control.id, control.judge.kind, control.judge.target, _value(control.apply, control.judge.target, state))
+        _change(control, state)
         for control in (verdict.control for verdict in found if verdict.status == "fail")
         if control.apply is not None
         and not control.is_line
@@ -95,7 +104,14 @@ def changes(found: Sequence[Verdict], state: State) -> list[Change]:
     ]
 
 
-def _value(wanted: int | str, target: str, state: State) -> int | str:
+def _change(control: Control, state: State) -> Change:
+    kind, name = control.judge.switch or ("", "")
+    if kind == "defender" and name.startswith("Disable"):
+        return Change(control.id, kind, name, not control.apply)  # what is read as being on is set as not being off
+    return Change(control.id, kind, name, _value(control.apply or 0, name, state))
+
+
+def _value(wanted: bool | int | str, target: str, state: State) -> bool | int | str:
     """What to set. Windows refuses a whole policy by which accounts are locked for a shorter time than failures count."""
     if target != "LockoutDuration":
         return wanted
@@ -134,8 +150,8 @@ def settings(changes: list[Change]) -> Generator[PyinfraCommand, None, None]:
 
 def script(changes: Sequence[Change], pc: str) -> str:
     """The PowerShell that sets all of them; what it has to say of one begins with `pc`."""
-    values: dict[str, list[int | str]] = {}
-    for kind, name in (("registry", "registry"), ("service", "services"), ("audit", "audits"), ("account", "accounts")):
+    values: dict[str, list[bool | int | str]] = {}
+    for kind, name in KINDS.items():
         mine = [change for change in changes if change.kind == kind]
         values |= {f"{kind}_ids": [change.control for change in mine], name: [change.target for change in mine]}
         values |= {f"{kind}_values": [change.value for change in mine]}

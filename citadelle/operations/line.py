@@ -35,6 +35,7 @@ class Admins:
     """Who may come, from where, and how. Empty: as the PC has it. `user` is the one that this controller comes as.
 
     `networks`: addresses with prefix; `users`: names; `keys`: lines of public keys, and no others; `tokens`: only keys on FIDO tokens.
+    `owner`: the account that owns WSL, which this controller comes as too; empty where there is none.
     """
 
     user: str
@@ -42,13 +43,14 @@ class Admins:
     users: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     tokens: bool = False
+    owner: str = ""
 
     @property
     def allowed(self) -> list[str]:
         """Values of AllowUsers; Windows knows names in lower case."""
         if not (self.users or self.networks):
             return []
-        users = [name.lower() for name in self.users or (self.user,)]
+        users = [name.lower() for name in (*(self.users or (self.user,)), self.owner) if name]
         return [f"{name}@{net}" for name in users for net in self.networks] if self.networks else users
 
 

@@ -9,13 +9,15 @@ from citadelle.operations import hardening
 from citadelle.operations import line as operations
 from roles.hardening.settings import HardeningSettings
 from roles.line.settings import LineSettings
+from roles.wsl.settings import WslSettings
 
 
 def admins(settings: LineSettings) -> operations.Admins:
     """Who may come, for the operation."""
     networks = tuple(map(str, settings.line_networks))
     user = str(host.connector.user)
-    return operations.Admins(user, networks, settings.line_users, settings.line_keys, settings.line_tokens)
+    owner = WslSettings.from_host(host).wsl_user  # @wsl hosts log in as it
+    return operations.Admins(user, networks, settings.line_users, settings.line_keys, settings.line_tokens, owner)
 
 
 @deploy("Line")

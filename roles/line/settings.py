@@ -18,7 +18,8 @@ class LineSettings(RoleSettings):
     )
     line_users: tuple[Annotated[str, Field(pattern=r"^[^\s@*?!]+$")], ...] = Field(
         (),
-        description="Users who may log in over SSH; empty: with `line_networks` the user of `ssh_user`, else as the PC has it.",
+        description="Users who may log in over SSH, and `wsl_user` with them; empty: with `line_networks` the user of `ssh_user`, "
+        "else as the PC has it.",
     )
     line_keys: tuple[Annotated[str, Field(pattern=KEY)], ...] = Field(
         (),

@@ -43,6 +43,11 @@ class WindowsPC(Sshd):
         super().__post_init__()
 
     @property
+    def data(self) -> dict[str, object]:
+        """One account has all: this sshd lets in nobody but who runs the tests."""
+        return super().data | {"wsl_user": ""}
+
+    @property
     def home(self) -> Path:
         """Where the double keeps its state."""
         return self.folder / "windows"

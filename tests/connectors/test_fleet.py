@@ -119,10 +119,12 @@ from pyinfra import host
 from pyinfra.facts.files import Directory
 from pyinfra.operations import files
 
-from citadelle.operations import windows
+from citadelle.operations import wsl
 
 if "windows" in host.groups:
-    windows.distribution(distribution="fresh", archive="ROOTFS", sha256="SHA256", location="C:\\WSL\\fresh")
+    wsl.distribution(
+        distribution="fresh", archive="ROOTFS", sha256="SHA256", source="this test", location="C:\\WSL\\fresh", owner="", config=""
+    )
 else:
     print("while planning:", host.get_fact(Directory, path="/etc"))
     files.put(src="ROOTFS", dest="TARGET")

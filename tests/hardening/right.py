@@ -58,9 +58,20 @@ SECTIONS: dict[str, Any] = {
     "firewall_policy": [],
     "rollback": {},
     "sshd": {"Effective": SSHD, "Text": ""},
-    "ssh_keys": {"Sddl": "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)", "Text": f"ssh-ed25519 {'A' * 68} operator"},
+    "ssh_keys": {"Sddl": "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)", "Text": f"verify-required sk-ssh-ed25519@openssh.com {'A' * 68} operator"},
     "restart": {"Servicing": False, "Update": False, "FileRenames": False},
+    "drivers": ["MsSecFlt", "WdFilter"],
+    "mfa": {"AzureAdJoined": "NO", "NgcSet": "NO", "AzureAdPrt": "", "Hello": [], "ForceOption": 1},
+    "updates": {"Searched": True, "DaysSinceSearch": 0, "DaysSinceSuccess": 3, "Error": "", "Pending": []},
 }  # fmt: skip
+# Settings of Defender -> what they make of what is read of it.
+DEFENDER = {
+    "DisableRealtimeMonitoring": ("defender", "RealTimeProtectionEnabled"),
+    "DisableBehaviorMonitoring": ("defender", "BehaviorMonitorEnabled"),
+    "DisableIOAVProtection": ("defender", "IoavProtectionEnabled"),
+    "PUAProtection": ("defender_preferences", "PUAProtection"),
+    "EnableNetworkProtection": ("defender_preferences", "EnableNetworkProtection"),
+}
 OTHERS = {"Sense": ("Auto", "Running")}
 SAMPLES = {"WIN-WSL-13": "2.6.1.0"}
 
@@ -137,6 +148,28 @@ class Pc:
                 self.audit[target] = value
             case "account":
                 self.account[target] = value
+            case "state" if control.judge.where:
+                self._rule(control.judge.where["Id"]["equals"], value)
+            case "state":
+                section, name = target.split(".")
+                self.sections[section][name] = value
+
+    def value(self, control: Control) -> Any:
+        """What stands there, None where nothing does."""
+        kind, target = control.judge.kind, control.judge.target
+        if kind != "state":
+            places = {"registry": self.registry, "service": self.services, "audit": self.audit, "account": self.account}
+            return places[kind].get(target)
+        section, name = target.split(".")
+        found = self.sections[section][name]
+        if not control.judge.where:
+            return found
+        return next((rule["Action"] for rule in found if rule["Id"] == control.judge.where["Id"]["equals"]), None)
+
+    def _rule(self, name: str, action: Any) -> None:
+        rules = [rule for rule in self.sections["defender_preferences"]["Rules"] if rule["Id"] != name]
+        added = [] if action is None else [{"Id": name, "Action": action}]
+        self.sections["defender_preferences"]["Rules"] = rules + added
 
     def keep(self, kind: str, target: str, value: Any) -> None:
         """Take a setting as Windows does."""
@@ -149,12 +182,21 @@ class Pc:
                 self.audit[target] = (self.audit[target] or 0) | value
             case "account":
                 self.account[target] = value
+            case "rule":
+                self._rule(target, value)
+            case "defender":
+                section, name = DEFENDER[target]
+                self.sections[section][name] = not value if target.startswith("Disable") else value
 
 
 def is_right(control: Control, value: Any) -> bool:
     """Whether a value is as the table wants it: written a second time, for the few predicates of controls that are set."""
     value = control.judge.default if value is None else value
     wanted = control.wanted
+    if wanted.get("equals") is True:
+        return value is True
+    if "every" in wanted:
+        wanted = wanted["every"]["Action"]
     if "any" in wanted:
         return value == -1 or (isinstance(value, int) and value >= 15)
     if "one_of" in wanted:

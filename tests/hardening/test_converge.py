@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from citadelle.hardening.judge import Verdict, judge
 from citadelle.hardening.state import State
+from citadelle.hardening.table import Control
 from citadelle.hardening.waivers import Waiver
 from citadelle.operations.hardening import Change, changes
 from tests.hardening.right import SECTIONS, Pc, is_right
@@ -19,7 +20,7 @@ from tests.hardening.states import TABLE, TODAY, one, parsed, verdicts
 APPLIED = [control for control in TABLE.controls if control.apply is not None and not control.is_line]
 IDS = {
     kind: [control.id for control in APPLIED if control.judge.kind == kind]
-    for kind in ("registry", "service", "audit", "account")
+    for kind in ("registry", "service", "audit", "account", "state")
 }
 BROKEN = {"id": "Denied,Get-Something", "result": "0x80070005"}
 NUMBERS = st.sampled_from([None, -1, 0, 1, 2, 3, 4, 5, 6, 14, 15, 16, 24, 255, 256, 900, 901, 3600, 196608, 2**31 - 1])
@@ -30,6 +31,7 @@ VALUES = {
     ),
     "audit": st.sampled_from([0, 1, 2, 3, None]),
     "account": NUMBERS,
+    "state": st.sampled_from([None, True, False, 0, 1, 2, 6]),
 }
 DEVIATIONS = st.fixed_dictionaries(
     {kind: st.dictionaries(st.sampled_from(IDS[kind]), VALUES[kind], max_size=9) for kind in IDS}
@@ -69,15 +71,21 @@ def expected(pc: Pc, joined: bool, waived: set[str]) -> set[str]:
     unread = {"service": "services", "audit": "audit_policy", "account": "security_policy"}
     found = set()
     for control in APPLIED:
-        kind, target = control.judge.kind, control.judge.target
-        value = {"registry": pc.registry, "service": pc.services, "audit": pc.audit, "account": pc.account}[kind].get(
-            target
-        )
+        kind, value = control.judge.kind, pc.value(control)
+        if kind == "state" and unread_of_defender(control, pc, value):
+            continue
         if unread.get(kind) in pc.errors or (kind == "audit" and value is None) or control.id in waived:
             continue
         if not was_right(control.id, pc, value) and not (joined and kind == "account"):
             found.add(control.id)
     return found
+
+
+def unread_of_defender(control: Control, pc: Pc, value: Any) -> bool:
+    """Whether a PC does not say how a setting of Defender is; a rule that is not there is one that is off."""
+    return bool({"defender", control.judge.target.split(".")[0]} & pc.errors.keys()) or (
+        value is None and not control.judge.where
+    )
 
 
 def converge(deviations: dict[str, dict[str, Any]], spoilt: dict[str, Any], joined: bool, waived: list[str]) -> None:

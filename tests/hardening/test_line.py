@@ -121,6 +121,9 @@ def test_users_are_allowed_from_the_networks_alone() -> None:
     assert ssh.block(found.values["sshd"]) == {"AllowUsers": "operator@10.1.0.0/16"}
     two = plan(Admins("Operator", ("10.1.0.0/16",), ("Operator", "Second")))
     assert ssh.block(two.values["sshd"])["AllowUsers"] == "operator@10.1.0.0/16 second@10.1.0.0/16"
+    owned = plan(Admins("operator", ("10.1.0.0/16",), owner="citadelle-wsl"))
+    assert ssh.block(owned.values["sshd"])["AllowUsers"] == "operator@10.1.0.0/16 citadelle-wsl@10.1.0.0/16"
+    assert plan(Admins("operator", owner="citadelle-wsl")) == Change(), "who may come is left as the PC has it"
     ours = ssh.edit("", [("AllowUsers", "operator@10.1.0.0/16")])
     gone = plan(Admins("operator"), sshd=server(text=ours))
     assert (gone.controls, gone.values["sshd"]) == (("WIN-SSH-19",), "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +82,7 @@ def other_inventory(tmp_path: Path) -> Callable[..., str]:
         file = tmp_path / "inventory.py"
         lines = [
             (state.ROOT / "inventory/lab.py").read_text(),
-            f"_other = {json.dumps(data)}",
+            f"_other = {data!r}",
             "for _group in (windows, wsl, linux):",
             '    _group[:] = [(n, d | _other.get(n.split("/")[1], {})) for n, d in _group]',
             extra,

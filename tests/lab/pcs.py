@@ -129,7 +129,7 @@ def _spec(pc: Pc, powershell: Path | None, image: str) -> str:
     found = output(["docker", "image", "inspect", "--format", "{{.Id}}", image])
     if found is None:
         raise LabError(f"{pc.name}: image of the lab PCs is absent: {image}", "bin/lab")
-    parts = (found, pc.kind, pc.address, state.user_key(), powershell, debian.nameservers())
+    parts = (found, pc.kind, pc.address, state.user_key(), powershell, debian.nameservers(), _boot_files(pc))
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -202,6 +202,11 @@ def _first_files(pc: Pc) -> list[tuple[tarfile.TarInfo, bytes]]:
             info, data = _folder(name, 0o755)
             info.uid, info.gid = 1000, 37
             files.append((info, data))
+        # Windows alone starts by itself: what runs "inside WSL" is there from the first wsl.exe on.
+        files += [_file(name, content, 0o644) for name, content in _boot_files(pc)]
+        link = tarfile.TarInfo("etc/systemd/system/default.target")
+        link.type, link.linkname = tarfile.SYMTYPE, "windows.target"
+        files.append((link, b""))
         # In the place of the image's own file of that name: one Subsystem line only.
         forced = (state.CODE / "windows/sshd_config.part").read_bytes()
         files.append(_file("etc/ssh/sshd_config.d/requests.conf", forced, 0o644))
@@ -209,6 +214,13 @@ def _first_files(pc: Pc) -> list[tuple[tarfile.TarInfo, bytes]]:
     if bundle:
         files.append(_file("etc/ssl/certs/ca-certificates.crt", bundle.read_bytes(), 0o644))
     return files
+
+
+def _boot_files(pc: Pc) -> list[tuple[str, bytes]]:
+    """Units of a PC that plays Windows."""
+    folder = state.CODE / "windows" / "boot"
+    found = sorted(folder.iterdir()) if pc.kind == "windows" else []
+    return [(f"etc/systemd/system/{path.name}", path.read_bytes()) for path in found]
 
 
 def _file(name: str, data: bytes, mode: int) -> tuple[tarfile.TarInfo, bytes]:

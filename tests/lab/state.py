@@ -77,9 +77,10 @@ def known_hosts(keys: dict[str, list[str]]) -> None:
     write_if_changed(target, "\n".join(sorted(kept + fresh)) + "\n")
 
 
-def write_lab(pcs: list[Pc], engine: str, powershell: str, model: str) -> None:
+def write_lab(pcs: list[Pc], engine: str, powershell: str, model: str, rootfs_sha256: str) -> None:
     """`lab.json`: what the default inventory reads."""
     content = {"engine": engine, "powershell": powershell, "pcs": [asdict(pc) for pc in pcs], "model": model}
+    content |= {"rootfs_sha256": rootfs_sha256}
     write_if_changed(STATE / "lab.json", json.dumps(content, indent=1) + "\n")
 
 

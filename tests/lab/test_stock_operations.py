@@ -53,7 +53,7 @@ class Side:
 
 
 # Ours beside pyinfra's own: root's shell in the distribution, and an administrator who becomes root.
-WSL = Side("@wsl/stock-wsl", "windows", address(61), "operator", {"wsl_distro": "citadelle"})
+WSL = Side("@wsl/stock-wsl", "windows", address(61), "operator", {"wsl_distro": "citadelle", "wsl_user": ""})
 ROOT_SSH = Side("@ssh/stock-root", "linux", address(62), "root")
 LINUX = Side("@linux/stock-linux", "linux", address(63), "operator")
 SUDO_SSH = Side("@ssh/stock-sudo", "linux", address(64), "operator", {"_sudo": True})

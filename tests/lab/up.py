@@ -19,6 +19,7 @@ from tests.lab import (
     pcs,
     powershell,
     report,
+    rootfs,
     schedule,
     state,
 )
@@ -127,7 +128,7 @@ def _pcs(plan: Plan, log: Log) -> str:
         pcs.start_pc(pc.name, pc.kind, pc.address, powershell=engine.folder if pc.kind == "windows" else None, log=log)
     if engine.personality != "none":
         pcs.set_personality(PC1.name, "plain" if engine.personality == "pwsh" else "5.1")
-    state.write_lab(plan.up, plan.engine, engine.personality, model.NAME)
+    state.write_lab(plan.up, plan.engine, engine.personality, model.NAME, rootfs.lay())
     return ", ".join(f"{pc.name} {pc.address}" for pc in plan.up)
 
 

@@ -6,6 +6,7 @@ come from `local`, a mapping of path in the case's folder (`$TMP`) to text.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import tarfile
@@ -25,9 +26,12 @@ from citadelle.facts.hardening import LOOK
 from citadelle.operations import rollback
 from citadelle.operations.bitlocker_steps import take
 from citadelle.operations.hardening import LINUX_APPLY
+from citadelle.operations.refusal import _refuse
 from tests.conftest import ROOT
 
 FOLDER = Path(__file__).parent
+DIGEST = re.compile(r"\$SHA256\(([\w./]+)\)")
+WINDOWS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in sorted((ROOT / "citadelle").rglob("*.ps1"))}
 # What `refusal.attempt` makes of a command, its message and its hint.
 ATTEMPT = re.compile(
     r"\{ (?P<attempt>.*) ; \} \|\| \{ printf '%s\\n' '(?P<what>.*)\nhint: (?P<hint>.*)' >&2; exit 1; \}", re.DOTALL
@@ -63,6 +67,7 @@ def run(file: Path, folder: Path) -> tuple[list[Any], str | None]:
     """Plan the operation of a case; returns its commands as plain data and its noop text."""
     case = load(file, folder)
     for name, text in case.get("local", {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     module, name = file.parent.name.split(".")
     operation = getattr(import_module(f"citadelle.operations.{module}"), name)
@@ -76,8 +81,9 @@ def run(file: Path, folder: Path) -> tuple[list[Any], str | None]:
 
 
 def load(file: Path, folder: Path) -> dict[str, Any]:
-    """A case with `$TMP` replaced by the folder of its local files."""
-    return yaml.safe_load(file.read_text().replace("$TMP", str(folder)))
+    """A case with `$TMP` replaced by the folder of its local files, and `$SHA256(path)` by the digest of a file of the product."""
+    text = file.read_text().replace("$TMP", str(folder))
+    return yaml.safe_load(DIGEST.sub(lambda found: hashlib.sha256((ROOT / found[1]).read_bytes()).hexdigest(), text))
 
 
 def _arguments(operation: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -92,9 +98,8 @@ def _shown(command: Any, folder: Path) -> Any:
     if isinstance(command, FunctionCommand) and command.function is take:
         step, what, _ = command.args
         return {"step": step.__name__, "volumes": [work.mount for work in (what if isinstance(what, list) else [what])]}
-    if isinstance(command, FunctionCommand) and command.function is rollback.confirm:
-        seconds, what, hint = command.args
-        return {"confirm": what, "seconds": seconds, "hint": hint}
+    if isinstance(command, FunctionCommand) and command.function is not _refuse:
+        return {"call": command.function.__name__, "args": list(command.args)}
     if isinstance(command, FunctionCommand):
         what, hint = command.args
         return {"refuse": what.replace(str(folder), "$TMP"), "hint": hint}
@@ -109,9 +114,8 @@ def _shown(command: Any, folder: Path) -> Any:
 def without_sources(command: Any) -> Any:
     """A command with `<name>` in the place of each script that stands in a file of its own, as it is and quoted."""
     if isinstance(command, str):
-        for file in sorted(ROOT.glob("citadelle/operations/*.ps1")):
-            text = file.read_text("utf-8")
-            command = command.replace(text.replace("'", "''"), f"<{file.name}>").replace(text, f"<{file.name}>\n")
+        for name, text in WINDOWS.items():
+            command = command.replace(text.replace("'", "''"), f"<{name}>").replace(text, f"<{name}>\n")
     return command
 
 
@@ -119,6 +123,8 @@ def _content(source: Any, folder: Path) -> Any:
     if not isinstance(source, io.BytesIO):
         return str(source).replace(str(folder), "$TMP")
     content = source.getvalue()
+    if content.decode(errors="replace") in WINDOWS.values():
+        return without_sources(content.decode())
     if content[257:262] == b"ustar":
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             return tar.getnames()

@@ -7,7 +7,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from citadelle.operations import accelerator, accounts, bitlocker, docker, files, hardening, line, stack, twin, windows
+from citadelle.operations import (
+    accelerator,
+    accounts,
+    bitlocker,
+    docker,
+    files,
+    hardening,
+    line,
+    restart,
+    stack,
+    twin,
+    updates,
+    windows,
+    wsl,
+    wsl_user,
+)
 from tests.operations.cases import cases, run, without_sources
 
 CAN_REFUSE = {
@@ -17,9 +32,13 @@ CAN_REFUSE = {
     "bitlocker.volumes",
     "docker.images",
     "line.settings",
+    "restart.controlled",
     "twin.windows_side",
+    "updates.installed",
     "windows.supported",
-    "windows.distribution",
+    "wsl.distribution",
+    "wsl_user.account",
+    "wsl_user.keys",
 }
 # A judge changes nothing: it lets a host pass, or refuses it.
 JUDGES = {"accelerator.usable", "accelerator.fits", "twin.windows_side", "windows.supported"}
@@ -35,7 +54,22 @@ def test_case(file: Path, tmp_path: Path) -> None:
 
 
 def operations() -> list[str]:
-    modules = (accelerator, accounts, bitlocker, docker, files, hardening, line, stack, twin, windows)
+    modules = (
+        accelerator,
+        accounts,
+        bitlocker,
+        docker,
+        files,
+        hardening,
+        line,
+        restart,
+        stack,
+        twin,
+        updates,
+        windows,
+        wsl,
+        wsl_user,
+    )
     return [
         f"{module.__name__.rsplit('.', 1)[1]}.{name}"
         for module in modules

@@ -27,9 +27,11 @@ FIND = """
 $texts = ConvertFrom-Json ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('%s')))
 $verbs = @('Common', 'Data', 'Lifecycle', 'Diagnostic', 'Communications', 'Security', 'Other' | ForEach-Object {
     ([type]"Management.Automation.Verbs$_").GetFields().Name }) + 'ForEach', 'Where', 'Sort', 'Tee'
-$names = foreach ($text in $texts) {
-    $ast = [Management.Automation.Language.Parser]::ParseInput($text, [ref]$null, [ref]$null)
-    $own = @($ast.FindAll({ $args[0] -is [Management.Automation.Language.FunctionDefinitionAst] }, $true) | ForEach-Object Name)
+$trees = @($texts | ForEach-Object { [Management.Automation.Language.Parser]::ParseInput($_, [ref]$null, [ref]$null) })
+# A function of one file may be called in another that is sent together with it.
+$is_function = { $args[0] -is [Management.Automation.Language.FunctionDefinitionAst] }
+$own = @($trees | ForEach-Object { $_.FindAll($is_function, $true) } | ForEach-Object Name)
+$names = foreach ($ast in $trees) {
     $ast.FindAll({ $args[0] -is [Management.Automation.Language.CommandAst] }, $true) | ForEach-Object GetCommandName |
         Where-Object { ($verbs -contains ($_ -replace '-\\w+$') -or $_ -like '*.exe') -and $own -notcontains $_ }
 }

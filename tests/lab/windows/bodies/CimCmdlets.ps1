@@ -53,6 +53,12 @@ CimClass 'Win32_Service' 'root/cimv2' {
         }
     }
 }
+CimClass 'Win32_SystemDriver' 'root/cimv2' {
+    param($state)
+    foreach ($name in @($state.drivers)) {
+        [ordered]@{ Name = $name; State = 'Running'; Started = $true; StartMode = 'System'; PathName = "C:\Windows\system32\drivers\$name.sys" }
+    }
+}
 CimClass 'Win32_LogicalDisk' 'root/cimv2' {
     param($state)
     foreach ($mount in Get-DoubleNames $state.bitlocker) {
@@ -105,6 +111,8 @@ CimClass 'AntiVirusProduct' 'root/securitycenter2' { param($state)
         pathToSignedProductExe = 'windowsdefender://'; pathToSignedReportingExe = '%ProgramFiles%\Windows Defender\MsMpeng.exe'
         productState = [uint32]397568; timestamp = [DateTime]::UtcNow.ToString('R') }
 }
+# Nobody is ever at the console of a double.
+CimClass 'Win32_LogonSession' 'root/cimv2' { param($state) }
 CimClass 'FirewallProduct' 'root/securitycenter2' { param($state) }
 CimClass 'Win32_DeviceGuard' 'root/microsoft/windows/deviceguard' {
     param($state)

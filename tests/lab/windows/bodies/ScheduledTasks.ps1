@@ -3,6 +3,14 @@ enum Double_TaskState { Unknown = 0; Disabled = 1; Queued = 2; Ready = 3; Runnin
 
 function New-DoubleTaskPart([string]$Class, $Values) { New-DoubleCim 'Root/Microsoft/Windows/TaskScheduler' $Class $Values }
 
+$DoubleTriggers = @{
+    AtStartup = 'MSFT_TaskBootTrigger'
+    AtLogOn = 'MSFT_TaskLogonTrigger'
+    Once = 'MSFT_TaskTimeTrigger'
+    Daily = 'MSFT_TaskDailyTrigger'
+    Weekly = 'MSFT_TaskWeeklyTrigger'
+}
+
 Body 'New-ScheduledTaskAction' {
     param($Bound, $Cmdlet)
     Assert-DoubleOnly $Cmdlet $Bound 'Execute','Argument','WorkingDirectory','Id'
@@ -16,14 +24,7 @@ Body 'New-ScheduledTaskAction' {
 Body 'New-ScheduledTaskTrigger' {
     param($Bound, $Cmdlet)
     $kind = @('AtStartup','AtLogOn','Once','Daily','Weekly' | Where-Object { $Bound.ContainsKey($_) })[0]
-    $class = @{
-        AtStartup = 'MSFT_TaskBootTrigger'
-        AtLogOn = 'MSFT_TaskLogonTrigger'
-        Once = 'MSFT_TaskTimeTrigger'
-        Daily = 'MSFT_TaskDailyTrigger'
-        Weekly = 'MSFT_TaskWeeklyTrigger'
-    }[$kind]
-    New-DoubleTaskPart $class ([ordered]@{
+    New-DoubleTaskPart $DoubleTriggers[$kind] ([ordered]@{
         Enabled = $true
         Kind = $kind
         StartBoundary = $(if ($Bound.At) { $Bound.At.ToString('s') })
@@ -86,7 +87,11 @@ function New-DoubleTask([string]$Path, $Facts) {
         Source = $null
         TaskName = $Path.Substring($cut)
         TaskPath = $Path.Substring(0, $cut)
-        Triggers = @($Facts.Triggers)
+        Triggers = @($Facts.Triggers | Where-Object { $_ } | ForEach-Object {
+            $values = [ordered]@{}
+            foreach ($property in $_.PSObject.Properties) { $values[$property.Name] = $property.Value }
+            New-DoubleTaskPart $DoubleTriggers[$_.Kind] $values
+        })
         URI = $Path
         Version = $null })
 }

@@ -59,6 +59,13 @@ Body 'Get-LocalUser' {
     foreach ($user in Find-DoublePrincipal (Get-DoubleState).users $Bound $Cmdlet 'User') { New-DoubleUser $user }
 }
 
+# For a test that looks for a password everywhere: kept where, and only where, such a test has made the folder for it.
+function Save-DoubleSecret([string]$Name, $Secure) {
+    if ($Secure -and [IO.Directory]::Exists("$env:WINDOWS_DOUBLE_STATE/secrets")) {
+        [IO.File]::WriteAllText("$env:WINDOWS_DOUBLE_STATE/secrets/$Name", (New-Object Net.NetworkCredential '', $Secure).Password)
+    }
+}
+
 Body 'New-LocalUser' {
     param($Bound, $Cmdlet)
     Assert-DoubleName $Cmdlet $Bound.Name
@@ -86,6 +93,8 @@ Body 'New-LocalUser' {
             LastLogon = $null }
         $state.next_rid++
     }
+    Save-DoubleSecret $Bound.Name $Bound.Password
+    Invoke-DoubleControl account add $Bound.Name
     New-DoubleUser ((Get-DoubleState).users | Where-Object { $_.Name -eq $Bound.Name })
 }
 
@@ -116,11 +125,14 @@ Body 'Enable-LocalUser' { param($Bound, $Cmdlet) Edit-DoubleUser $Bound $Cmdlet 
 Body 'Disable-LocalUser' { param($Bound, $Cmdlet) Edit-DoubleUser $Bound $Cmdlet { param($user) $user.Enabled = $false } }
 Body 'Remove-LocalUser' {
     param($Bound, $Cmdlet)
+    $before = @((Get-DoubleState).users.Name)
     Edit-DoubleUser $Bound $Cmdlet {
         param($user, $state)
         $state.users = @($state.users | Where-Object { $_.SID -ne $user.SID })
         foreach ($group in $state.groups) { $group.Members = @($group.Members | Where-Object { $_ -ne $user.SID }) }
     }
+    $after = @((Get-DoubleState).users.Name)
+    foreach ($name in $before) { if ($after -notcontains $name) { Invoke-DoubleControl account remove $name } }
 }
 
 Body 'Get-LocalGroup' {

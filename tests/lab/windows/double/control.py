@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import acl, distros, firewall, home, machine, openssh, setup, tasks
+from . import accounts, acl, distros, firewall, home, machine, openssh, setup, tasks
 
 HELP = """control WORD [VALUE]
   setup              make what is missing (drive C:, state, registry)
@@ -18,6 +18,8 @@ HELP = """control WORD [VALUE]
   fuse N             PowerShell dies, as in a loss of power, right after its Nth change of the state (0 = never)
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
   firewall, sshd     firewall and SSH server of this machine as the double's state and files say
+  boot               what Windows does by itself after its start: start-up tasks
+  account add|remove NAME   the login behind a Windows account, in a lab PC (used by the double itself)
   run-task PATH      run a scheduled task's actions here (this and the next line: used by the double itself)
   start-task PATH, schedule PATH, reboot-in SECONDS, acl PATH [JSON]
   journal [clear]    process starts, one JSON a line
@@ -90,6 +92,8 @@ WORDS: dict[str, Callable[..., object]] = {
     "setup": setup.create,
     "reset": _reset,
     "reboot": machine.reboot,
+    "boot": machine.boot,
+    "account": accounts.mirror,
     "drop": machine.drop,
     "slow": lambda seconds: home.turn(slow_start=float(seconds)),
     "language": _language,

@@ -1,11 +1,10 @@
 """Distributions of WSL: registered for each user, in that user's part of the registry."""
 
-import os
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from . import home
+from . import home, principals
 
 TAIL = "Software\\Microsoft\\Windows\\CurrentVersion\\Lxss"
 VM_MODE = 0x8  # Flags bit of a WSL2 distribution
@@ -22,13 +21,9 @@ class Distro:
 
 
 def root() -> str:
-    """The Lxss key of the calling user; another user than the SSH one has it below HKEY_USERS."""
-    user = os.environ.get("WINDOWS_DOUBLE_USER")
-    if not user:
-        return "HKEY_CURRENT_USER\\" + TAIL
-    users = home.load(home.STATE).get("users", [])
-    sid = next((entry["SID"] for entry in users if entry["Name"].lower() == user.lower()), "S-1-5-18")
-    return f"HKEY_USERS\\{sid}\\{TAIL}"
+    """The Lxss key of the calling user. HKEY_CURRENT_USER is that of the first administrator; all others are below HKEY_USERS."""
+    sid = principals.current_sid()
+    return ("HKEY_CURRENT_USER" if sid.endswith("-1001") else f"HKEY_USERS\\{sid}") + f"\\{TAIL}"
 
 
 def _value(values: dict[str, Any], name: str, default: Any = None) -> Any:

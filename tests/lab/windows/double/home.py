@@ -59,8 +59,15 @@ def turn(**wanted: Any) -> None:
 
 
 def windows_user() -> str:
-    """The Windows account of this process: the Linux account's name, or WINDOWS_DOUBLE_USER."""
-    return os.environ.get("WINDOWS_DOUBLE_USER") or pwd.getpwuid(os.getuid()).pw_name
+    """The Windows account of this process: WINDOWS_DOUBLE_USER, or the name it logged in by, which several of one number may have."""
+    own, login = os.environ.get("WINDOWS_DOUBLE_USER"), os.environ.get("LOGNAME", "")
+    if (
+        not own
+        and not HAS_OWN_HOME
+        and login in {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid == os.getuid()}
+    ):
+        return login
+    return own or pwd.getpwuid(os.getuid()).pw_name
 
 
 def replace_text(path: Path, text: str) -> None:

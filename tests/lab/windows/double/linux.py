@@ -4,7 +4,7 @@ import os
 import pwd
 from contextlib import suppress
 
-from . import home, streams
+from . import distribution, home, streams
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,8 +48,8 @@ def _as_root(user: pwd.struct_passwd, words: list[str], environment: dict[str, s
 def _as_administrator(user: pwd.struct_passwd, words: list[str], environment: dict[str, str], folder: str) -> None:
     """From an ordinary account: sudo gives the user, env the clean surroundings."""
     settings = [f"{name}={value}" for name, value in environment.items()]
-    line = ["sudo", "-n", "-u", user.pw_name, "--", "/usr/bin/env", "-i", "-C", folder, *settings, *words]
-    os.execvp("sudo", line)
+    line = ["/usr/bin/sudo", "-n", "-u", user.pw_name, "--", "/usr/bin/env", "-i", "-C", folder, *settings, *words]
+    os.execv(line[0], line)
 
 
 def become(distro: str, user_name: str, cd: str, words: list[str] | None, shell_text: str | None) -> int:
@@ -64,6 +64,7 @@ def become(distro: str, user_name: str, cd: str, words: list[str] | None, shell_
         return 1
     if words is None:
         words = [user.pw_shell, "-c", shell_text] if shell_text is not None else [user.pw_shell, "-l"]
+    distribution.start()
     _remember(distro)
     if os.getpid() != os.getsid(0):
         with suppress(PermissionError):  # raised when it leads a process group already: then it keeps its session

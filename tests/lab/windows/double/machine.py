@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
-from . import home
+from . import distribution, home
 
-RESTART = str(home.CODE / "control")
+RUNNING, ENDED = 0x41301, 0x40010004  # the latter: ended by the system going down
 
 
 def _comm(pid: int) -> str:
@@ -26,15 +25,17 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def _of_operator() -> set[int]:
-    """sshd's processes of `operator` in a lab PC, also those of a connection without any open session."""
+def _of_users() -> set[int]:
+    """sshd's processes of Windows' accounts in a lab PC, also those of a connection without any open session."""
+    names = [user["Name"].encode() for user in home.load(home.STATE).get("users", [])]
+    starts = tuple(b"%b: %b" % (program, name) for program in (b"sshd", b"sshd-session") for name in names)
     found = set()
     for entry in Path("/proc").iterdir():
         try:
             line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
         except OSError:
             continue
-        if line.startswith((b"sshd: operator", b"sshd-session: operator")):
+        if line.startswith(starts):
             found.add(int(entry.name))
     return found
 
@@ -53,7 +54,7 @@ def _above_sessions() -> set[int]:
 
 def drop() -> int:
     """Cuts every SSH connection of the PC at once; gives how many sshd processes were killed."""
-    targets = _above_sessions() | (set() if home.HAS_OWN_HOME else _of_operator())
+    targets = _above_sessions() | (set() if home.HAS_OWN_HOME else _of_users())
     return sum(_kill(pid) for pid in targets)
 
 
@@ -90,24 +91,47 @@ def _restart_volumes(content: dict[str, object]) -> None:
             volume.update(LockStatus="Locked", ProtectionStatus="Unknown")
 
 
-def reboot() -> None:
-    """Sessions die, pending changes take effect, automatic services run, start-up tasks are due; then the hook runs."""
-    from . import wsl
+def _forget_pending() -> None:
+    """What waited for a restart has had it."""
+    with home.change(home.REGISTRY) as registry:
+        for key in [key for key in registry if key.endswith(("\\RebootPending", "\\RebootRequired"))]:
+            del registry[key]
+        for key, values in registry.items():
+            if key.endswith("\\Control\\Session Manager"):
+                values.pop("PendingFileRenameOperations", None)
 
+
+def reboot() -> None:
+    """Sessions die, pending changes take effect, automatic services run, start-up tasks are due.
+
+    A lab PC restarts for real: nothing of before is left, and its systemd calls `boot`.
+    """
     with home.change() as content:
         content["booted"] = int(time.time() * 1000)
         content["reboot_pending"] = False
         _restart_services(content)
         _finish_features(content)
         _restart_volumes(content)
+        for task in content.get("tasks", {}).values():
+            task["LastTaskResult"] = ENDED if task["LastTaskResult"] == RUNNING else task["LastTaskResult"]
+    _forget_pending()
+    if distribution.can_stop():
+        drop()
+        distribution.restart_machine()
+        return
+    from . import wsl
+
     wsl.stop(None)
     drop()
-    from . import tasks
+    boot()
 
+
+def boot() -> None:
+    """What Windows does by itself after it has started, with nobody logged in."""
+    from . import firewall, tasks
+
+    firewall.enforce()
     tasks.at_startup()
-    hook = home.STATE_DIR / "hooks" / "reboot"
-    if hook.exists():
-        subprocess.run([str(hook)], check=False)
 
 
 def reboot_later(seconds: float) -> None:

@@ -84,6 +84,13 @@ def _says_exit(file: str) -> bool:
         return False
 
 
+def _asks_for_com(file: str) -> bool:
+    try:
+        return b"-ComObject" in Path(file).read_bytes()
+    except OSError:
+        return False
+
+
 def command_line(wanted: options.Options, is_plain: bool) -> list[str]:
     """The engine's arguments for what powershell.exe was asked."""
     first = preamble(is_plain)
@@ -93,6 +100,8 @@ def command_line(wanted: options.Options, is_plain: bool) -> list[str]:
         return [*wanted.passed, "-Command", _script(wanted.text, first)]
     if wanted.kind == "file":
         file = str(paths.local(wanted.text))
+        if _asks_for_com(file):  # read only then: it costs as much as the start of many a script
+            first += ";. $env:WINDOWS_DOUBLE_CODE/com.ps1"
         call = " ".join(["&", _quote(file), *map(_argument, wanted.arguments)])
         leave = "exit $LASTEXITCODE" if _says_exit(file) else ""
         return [*wanted.passed, "-Command", f"{first};$global:LASTEXITCODE=0\n{call}\n{leave}"]

@@ -87,7 +87,7 @@ def _export(options: dict[str, list[str]], sections: list[str]) -> int:
 
 
 def _configure(options: dict[str, list[str]], sections: list[str]) -> int:
-    """Each listed value replaces what was there; a right that is not listed stays."""
+    """Each listed value replaces what was there; a right that is not listed stays, and so does one that a group policy holds."""
     source = paths.local(options["/cfg"][0])
     if "/db" not in options or not source.is_file():
         return _fail()
@@ -99,8 +99,10 @@ def _configure(options: dict[str, list[str]], sections: list[str]) -> int:
     ):
         return _fail()
     with home.change() as state:
+        held = state["security"].get("kept_by_policy", [])
         for section in sections:
-            state["security"].setdefault(section, {}).update(wanted.get(section, {}))
+            new = {name: value for name, value in wanted.get(section, {}).items() if name not in held}
+            state["security"].setdefault(section, {}).update(new)
     if "Registry Values" in sections and wanted.get("Registry Values"):
         _to_registry(wanted["Registry Values"])
     paths.local(options["/db"][0]).write_bytes(b"")

@@ -42,6 +42,9 @@ def main() -> int:
     if cmd.too_long(request):
         streams.err(texts.text("too_long"))
         return 1
+    from . import logon
+
+    logon.have_profile(home.windows_user())
     variables = environment.session()
     _go_home(variables)
     return run_line(request, variables) & 0xFF

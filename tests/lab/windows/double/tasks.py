@@ -9,6 +9,9 @@ from typing import Any
 
 from . import home
 
+RUNNING = 0x41301
+SECONDS = {"PT1M": 60}  # the one interval that is asked for
+
 
 def _now() -> int:
     return int(time.time() * 1000)
@@ -20,7 +23,7 @@ def start(path: str) -> bool:
         task = content.get("tasks", {}).get(path)
         if task is None:
             return False
-        task["LastRunTime"], task["LastTaskResult"] = _now(), 0x41301
+        task["LastRunTime"], task["LastTaskResult"] = _now(), RUNNING
     _detach(path, task)
     return True
 
@@ -35,20 +38,49 @@ def _detach(path: str, task: dict[str, Any]) -> None:
 
 
 def run(path: str) -> int:
-    """The task's actions, one after the other, in this process; keeps the last result."""
-    from . import environment, session
+    """The task in this process, again after a failure as often as its settings say; keeps the last result."""
+    task = home.load(home.STATE).get("tasks", {}).get(path, {})
+    settings = task.get("Settings") or {}
+    code = _once(path, task)
+    for _ in range(settings.get("RestartCount") or 0):
+        if not code or not _is_there(path):
+            break
+        time.sleep(SECONDS[settings["RestartInterval"]])
+        code = _once(path, task)
+    return code
 
-    code, variables = 0, environment.session()
-    for action in home.load(home.STATE).get("tasks", {}).get(path, {}).get("Actions", []):
-        line = f'"{action["Execute"]}" {action.get("Arguments") or ""}'
-        pid = os.fork()
-        if pid == 0:
-            os._exit(session.run_line(line, variables) & 0xFF)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def _is_there(path: str) -> bool:
+    return path in home.load(home.STATE).get("tasks", {})
+
+
+def _once(path: str, task: dict[str, Any]) -> int:
+    """All actions, one after the other, as its user: programs are started directly, no cmd.exe reads their lines."""
+    from . import logon
+
+    code = logon.batch_refusal(home.windows_user())
+    if not code:
+        logon.have_profile(home.windows_user())
+        _keep(path, RUNNING)
+        for action in task.get("Actions", []):
+            code = _program(f'"{action["Execute"]}" {action.get("Arguments") or ""}')
+    _keep(path, 0xFFFFFFFF if code == 255 else code)
+    return code
+
+
+def _program(line: str) -> int:
+    from . import cmd, environment, launch
+
+    pid = os.fork()
+    if pid == 0:
+        os._exit(launch.run([cmd.Command(line)], environment.session()) & 0xFF)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _keep(path: str, result: int) -> None:
     with home.change() as content:
         if path in content.get("tasks", {}):
-            content["tasks"][path]["LastTaskResult"] = 0xFFFFFFFF if code == 255 else code
-    return code
+            content["tasks"][path]["LastTaskResult"] = result
 
 
 def at_startup() -> None:

@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Callable
 
-from . import argv, distros, home, linux, paths, texts
+from . import argv, distribution, distros, home, linux, paths, texts
 from .voice import FAILED, VERSIONS, Failure, Voice
 
 
@@ -127,6 +127,7 @@ def stop(name: str | None) -> None:
             file.unlink(missing_ok=True)
         except OSError:
             continue
+    distribution.stop()
 
 
 def _terminate(voice: Voice, words: list[str]) -> int:
