@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from citadelle.cli.controls import CONTROLS, WAIVERS, counted, tables
 from citadelle.cli.options import JsonOption
-from citadelle.cli.windows import CONTROLS, WAIVERS, counted, tables
 from citadelle.hardening.accelerators import accelerators
 from citadelle.hardening.judge import Verdict, judge
 from citadelle.hardening.linux import parse as parse_linux
@@ -34,7 +34,7 @@ def windows(  # noqa: PLR0917  each is an option, by name
     state: StateFile,
     host: Host = "",
     group: Group = None,
-    controls: Controls = CONTROLS,
+    controls: Controls = CONTROLS["windows"],
     waivers: Waivers = WAIVERS,
     french: French = False,
     json: JsonOption = False,
@@ -50,7 +50,7 @@ def linux(  # noqa: PLR0917  each is an option, by name
     state: StateFile,
     host: Host = "",
     group: Group = None,
-    controls: Controls = Path("policies/linux.yaml"),
+    controls: Controls = CONTROLS["linux"],
     waivers: Waivers = WAIVERS,
     french: French = False,
     json: JsonOption = False,

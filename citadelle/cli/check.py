@@ -20,7 +20,7 @@ class Check:
     @property
     def is_control(self) -> bool:
         """One of hundreds of rows of a table: told to people only where it is a finding."""
-        return self.id.startswith("WIN-")
+        return self.id.startswith(("WIN-", "LIN-"))
 
     def as_dict(self) -> dict[str, object]:
         """For JSON; a check that is right has no next step."""

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from citadelle.cli import accelerator, gateway, lock_checks
 from citadelle.cli.check import DEPLOY, Check
+from citadelle.cli.controls import look
 from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
 from citadelle.cli.windows import windows
 from citadelle.facts.models import RUN, TIMER, UNIT, WATCH
@@ -135,6 +136,18 @@ def linux(serving: Serving) -> Iterator[Check]:
     if stack.ok or stack.found != NOTHING:
         yield from (_probe(serving, probe) for probe in PROBES)
         yield from (Check(said.id, serving.pc, *said[1:]) for said in accelerator.checks(serving))
+    yield from _controls(serving)
+
+
+def _controls(serving: Serving) -> Iterator[Check]:
+    """H080, then one check for each control of its Linux."""
+    try:
+        judged = look(serving)
+    except OSError as error:
+        yield Check("H080", serving.pc, False, serving.problem(error)[0], DEPLOY)
+        return
+    yield Check("H080", serving.pc, True, judged.count)
+    yield from judged.checks(serving.pc)
 
 
 def _program(serving: Serving, program: Program) -> Check:

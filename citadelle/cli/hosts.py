@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,13 +16,14 @@ from citadelle.connectors.shell import Result
 from citadelle.connectors.ssh import Connection
 from citadelle.connectors.text import lines
 from citadelle.connectors.windows import WindowsConnector
-from citadelle.facts.hardening import Hardening
+from citadelle.facts.hardening import Hardening, LinuxHardening
 from citadelle.facts.stack import Stack, StackState
 from citadelle.hardening.state import State
 from citadelle.inventory import allow_directories
 
 T = TypeVar("T")
 R = TypeVar("R")
+SECONDS = 120  # for a look at all that controls are judged by
 AT_ONCE = 32  # hosts asked side by side
 
 
@@ -50,12 +51,12 @@ class WindowsSide:
         """As the inventory names it."""
         return str(self.connector.host.name)
 
-    def look(self, values: list[str], seconds: float = 120) -> State:
-        """The state that controls are judged from: one script, the same fact that the deploy reads. Raises OSError."""
+    def look(self, names: Mapping[str, list[str]]) -> State:
+        """The state that controls are judged from, `names` as of `Table.names`: one script, the deploy's own fact. Raises OSError."""
         try:
-            result = self.connector.run(Hardening().command(values=values), seconds)
+            result = self.connector.run(Hardening().command(values=names.get("registry", [])), SECONDS)
         except TimeoutError:
-            raise OSError(f"no answer after {seconds:.0f} s: its state") from None
+            raise OSError(f"no answer after {SECONDS} s: its state") from None
         if result.code:
             raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: its state")
         try:
@@ -80,18 +81,18 @@ class Serving:
         """The PC's SSH connection."""
         return self.connector.connection
 
-    def run(self, program: str, seconds: float = 60, stdin: bytes = b"") -> Result:
-        """Run as root. Raises OSError, also where no answer comes in time."""
+    def run(self, program: str, seconds: float = 60, stdin: bytes = b"", what: str = "") -> Result:
+        """Run as root. `what`: name of a program too long to be told. Raises OSError, also where no answer comes in time."""
         try:
             return self.connector.shell().run(program, stdin or None, seconds)
         except TimeoutError:
-            raise OSError(f"no answer after {seconds:.0f} s: {program}") from None
+            raise OSError(f"no answer after {seconds:.0f} s: {what or program}") from None
 
-    def read(self, program: str) -> str:
+    def read(self, program: str, seconds: float = 60, what: str = "") -> str:
         """Stdout of a program that must succeed. Raises OSError with what it said."""
-        result = self.run(program)
+        result = self.run(program, seconds, what=what)
         if result.code:
-            raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: {program}")
+            raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: {what or program}")
         return result.stdout.decode(errors="replace")
 
     def stack(self) -> StackState:
@@ -99,6 +100,14 @@ class Serving:
         output = [line for line in self.read(Stack().command()).splitlines() if line]
         try:
             return Stack().process(output) if output else StackState()
+        except FactProcessError as error:
+            raise OSError(str(error)) from error
+
+    def look(self, names: Mapping[str, list[str]]) -> State:
+        """The state that controls are judged from, `names` as of `Table.names`: one script, the deploy's own fact. Raises OSError."""
+        script = LinuxHardening().command(names=names).get_raw_value()
+        try:
+            return LinuxHardening().process(self.read(script, SECONDS, "its state").splitlines())
         except FactProcessError as error:
             raise OSError(str(error)) from error
 

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from citadelle.cli import alerts, audit, certificates, escrow, gateway, image_lock, keys, live, lock, rag, trail
 from citadelle.cli import doctor as doctor_checks
+from citadelle.cli.controls import look
 from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, both_sides, chosen
-from citadelle.cli.windows import counted, look
 from citadelle.facts.stack import StackState
 
 app = typer.Typer(
@@ -78,11 +78,13 @@ def status(host: HostOption = "*", inventory: InventoryOption = "inventory", jso
 def _status(one: Serving | WindowsSide) -> dict[str, str]:
     """What one side of a PC says of itself: columns, and `state` with what is wrong."""
     try:
-        if isinstance(one, Serving):
-            release, services, problems = _stack(one.stack())
-            return {"host": one.pc, "release": release, "services": services, "state": "; ".join(problems)}
         judged = look(one)
-        return {"host": one.pc, "controls": counted(judged.verdicts), "state": judged.problem}
+        side = {"host": one.pc, "controls": judged.count, "state": judged.problem}
+        if not isinstance(one, Serving):
+            return side
+        release, services, problems = _stack(one.stack())
+        problems += filter(None, [judged.problem])
+        return side | {"release": release, "services": services, "state": "; ".join(problems)}
     except OSError as error:
         return {"host": one.pc, "state": one.problem(error)[0]}
 
@@ -92,8 +94,13 @@ def _by_pc(sides: list[dict[str, str]]) -> list[dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     for side in sides:
         row = rows.setdefault(side["host"], dict.fromkeys(COLUMNS, "-") | {"state": ""})
-        row |= side | {"state": "; ".join(dict.fromkeys(filter(None, (row["state"], side["state"]))))}
+        row |= side | {name: _joined(row[name], side.get(name, "-")) for name in ("controls", "state")}
     return [row | {"state": row["state"] or "ok"} for row in rows.values()]
+
+
+def _joined(*texts: str) -> str:
+    """What both sides of a PC say, each once."""
+    return "; ".join(dict.fromkeys(text for text in texts if text.strip("-"))) or texts[0]
 
 
 def _stack(state: StackState) -> tuple[str, str, list[str]]:

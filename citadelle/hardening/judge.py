@@ -14,7 +14,6 @@ from citadelle.hardening.waivers import Waiver
 
 Status = Literal["pass", "fail", "waived", "unknown", "not applicable"]
 
-
 # What an item of a list is called by.
 NAMES = ("Name", "volume", "DeviceID", "SID", "DistributionName", "Id", "Listen", "LocalAddress")
 AUDITED = {0: "nothing", 1: "success", 2: "failure", 3: "success and failure"}

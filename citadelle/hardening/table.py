@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from citadelle.hardening import expression
+from citadelle.hardening import defender, expression
 
 # The C loader is ten times faster on a table of this length; as safe as the other.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -31,15 +31,6 @@ LINE = ("profile", "hyperv", "directive")
 Recipe = Literal[
     "block_engine", "block_engine_wsl", "port_proxies", "ssh_rule", "ssh_users", "ssh_keys", "ssh_tokens", "ssh_access"
 ]
-# What is read of Defender -> the setting behind it.
-DEFENDER = {
-    "defender.RealTimeProtectionEnabled": "DisableRealtimeMonitoring",
-    "defender.BehaviorMonitorEnabled": "DisableBehaviorMonitoring",
-    "defender.IoavProtectionEnabled": "DisableIOAVProtection",
-    "defender_preferences.PUAProtection": "PUAProtection",
-    "defender_preferences.EnableNetworkProtection": "EnableNetworkProtection",
-}
-RULES = "defender_preferences.Rules"
 Text = Annotated[str, Field(min_length=5)]
 Edition = Literal["pro", "education", "enterprise", "server"]
 
@@ -89,12 +80,12 @@ class Probe(_Strict):
     where: dict[str, expression.Wanted] = {}
     default: Any = None
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Which of the places it is."""
         return self._given()[0]
 
-    @property
+    @cached_property
     def target(self) -> str:
         """The name that stands behind the kind."""
         return str(getattr(self, self.kind))
@@ -109,11 +100,7 @@ class Probe(_Strict):
         """Kind and name of the setting behind the value; None where it can only be judged."""
         if self.kind not in JUDGED_ONLY:
             return self.kind, self.target
-        if self.target in DEFENDER:
-            return "defender", DEFENDER[self.target]
-        if self.target == RULES and set(self.where) == {"Id"}:
-            return "rule", str(self.where["Id"]["equals"])
-        return None
+        return defender.switch(self.target, self.where)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -187,7 +174,7 @@ class Control(_Strict):
             return f"cannot be applied: {kind}"
         if kind in ONLY and self.apply not in ONLY[kind]:
             return f"a {kind} can only be {' or '.join(ONLY[kind])}: {self.apply}"
-        value = [{"Action": self.apply}] if self.judge.target == RULES else self.apply
+        value = [{"Action": self.apply}] if self.judge.target == defender.RULES else self.apply
         if expression.holds(value, self._wanted_of_one()):
             return ""
         return f"what it applies is not what it wants: {self.apply!r}"

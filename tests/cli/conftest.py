@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from citadelle.cli import doctor, gateway, run
 from citadelle.facts import stack
+from citadelle.hardening.table import Table
 from tests.conftest import ROOT
 from tests.gateway.conftest import KEY, MODEL
 from tests.sshd import Sshd
@@ -61,9 +63,13 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture
 def inventory(tmp_path: Path, sshd: Sshd) -> str:
-    """An inventory with that PC as the Linux host `pc`."""
-    file = tmp_path / "inventory.py"
-    file.write_text(f"linux = [('@linux/pc', {sshd.data!r})]\n")
+    """An inventory with that PC as the Linux host `pc`, of which every control is accepted as it is."""
+    accepted, file = tmp_path / "accepted.yaml", tmp_path / "inventory.py"
+    how = {"host": "pc", "reason": "this machine is nobody's host", "expires": "2999-12-31", "accepted_by": "nobody"}
+    rows = [{"control": control.id, **how} for control in Table.load(ROOT / "policies/linux.yaml").controls]
+    accepted.write_text(yaml.safe_dump({"linux": rows}))
+    data = sshd.data | {"hardening_waivers": str(accepted)}
+    file.write_text(f"linux = [('@linux/pc', {data!r})]\n")
     return str(file)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from citadelle.cli.controls import look
 from citadelle.cli.hosts import serving_hosts
 from tests.cli.conftest import Command, Deployed
+from tests.hardening.linux_states import TABLE
 from tests.sshd import Sshd, free_port
 
 PROBES = {"H040": 200, "H041": 401, "H042": 404}
@@ -75,6 +77,31 @@ def test_the_doctor_asks_the_gateway_three_questions(ask: Command) -> None:
     for identity, status in PROBES.items():
         assert checks[identity]["ok"], checks[identity]
         assert f"gateway answers {status} " in checks[identity]["found"]
+
+
+def test_linux_is_judged_in_one_round_trip_by_the_rows_of_the_table(
+    command: Command, deployed: Deployed, sshd: Sshd, inventory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [serving] = serving_hosts(inventory)
+    shell, asked = serving.connector.shell(), []
+    ask = shell.run
+    monkeypatch.setattr(shell, "run", lambda *words: asked.append(words) or ask(*words))
+    verdicts = look(serving).verdicts
+    assert len(asked) == 1
+    ids = [control.id for control in TABLE.controls]
+    assert [verdict.control.id for verdict in verdicts] == ids
+    assert {verdict.status for verdict in verdicts} <= {"pass", "waived", "not applicable"}
+
+    file = tmp_path / "judged.py"
+    file.write_text(f"linux = [('@linux/pc', {sshd.data!r})]\n")
+    checks = {check["id"]: check for check in json.loads(command("doctor", "--json", "--inventory", str(file)).out)}
+    assert checks["H080"]["found"].startswith(f"{len(ids)} controls of Linux: ")
+    assert [name for name in checks if name.startswith("LIN-")] == ids
+    wrong = [name for name in ids if not checks[name]["ok"]]
+    assert 0 < len(wrong) <= sum(verdict.status == "waived" for verdict in verdicts)
+    [row] = json.loads(command("status", "--json", "--inventory", str(file)).out)
+    assert row["state"] == f"controls of Linux deviate: {len(wrong)}"
+    assert row["controls"].startswith(f"{len(ids)} controls of Linux: ")
 
 
 def test_a_host_that_is_off(command: Command, tmp_path: Path, sshd: Sshd) -> None:

@@ -110,7 +110,8 @@ def test_missing_updates_and_what_they_need_in_one_run(
     assert "fail: WIN-UPD-06 No update is missing: found Name=2026-11 Mise à jour cumulative" in run.text
     changed = ["Updates | Install the updates that are missing", "Updates | Restart where that is pending"]
     assert run.operations("success", "@windows/pc1") == changed
-    assert run.operations("success", "@wsl/pc1") == ["WSL distribution | Write wsl.conf"]
+    # What of the stack has not started yet after the restart, the run starts.
+    assert "WSL distribution | Write wsl.conf" in run.operations("success", "@wsl/pc1")
     assert load(windows, read)["updates"]["missing"] == []
     assert json.loads(read(windows, f"cat {file}").lstrip("\ufeff"))["pending"] == []
     assert read(windows, BOOTED) != before

@@ -34,6 +34,12 @@ def start() -> None:
         _root("timeout", "10", "systemctl", "is-system-running", "--wait")
 
 
+def end(pid: int) -> None:
+    """End what a wsl.exe has become: itself, and below sudo the program that it was started for."""
+    _root("pkill", "-9", "-P", str(pid))
+    _root("kill", "-9", str(pid))
+
+
 def stop() -> None:
     """End all that runs inside; what was in its memory is gone. Containers too, which a Docker Engine would leave running."""
     if not can_stop() or not STARTED.exists():

@@ -130,6 +130,8 @@ def boot() -> None:
     """What Windows does by itself after it has started, with nobody logged in."""
     from . import firewall, tasks
 
+    for file in (home.STATE_DIR / "wsl").glob("*"):
+        file.unlink(missing_ok=True)  # numbers of processes from before the start are somebody else's by now
     firewall.enforce()
     tasks.at_startup()
 

@@ -2,8 +2,8 @@
 
 import os
 import re
-import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 from . import argv, distribution, distros, home, linux, paths, texts
 from .voice import FAILED, VERSIONS, Failure, Voice
@@ -119,14 +119,10 @@ def _set_default(voice: Voice, words: list[str]) -> int:
 def stop(name: str | None) -> None:
     """Ends what wsl.exe started in one distribution, or in all."""
     for file in (home.STATE_DIR / "wsl").glob("*"):
-        try:
+        with suppress(OSError):
             if name is None or file.read_text() == name:
-                os.kill(int(file.name), signal.SIGKILL)
+                distribution.end(int(file.name))
                 file.unlink()
-        except ProcessLookupError:
-            file.unlink(missing_ok=True)
-        except OSError:
-            continue
     distribution.stop()
 
 
