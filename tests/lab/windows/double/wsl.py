@@ -1,6 +1,5 @@
 """wsl.exe: its own messages as the genuine writes them; commands run for real on this machine."""
 
-import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
