@@ -1,4 +1,4 @@
-"""How long the look at a Windows PC takes: the script by its own watch, and as its reader waits for it.
+"""How long the look at a Windows PC takes: the script by its own watch, as its reader waits for it, and its processor time.
 
 `python -m benchmarks.windows [--rounds N] [--start SECONDS]`
 
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import statistics
 import tempfile
 import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -52,6 +54,18 @@ class Timed:
         self._process.stdin.flush()
         return self._answer()
 
+    def processor(self) -> float:
+        """Seconds of processor time of the PowerShell and all that it has started, also of what has ended."""
+        found: dict[int, list[int]] = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                found[int(stat.parent.name)] = [int(fields[1]), sum(map(int, fields[11:15]))]
+        mine = {self._process.pid}
+        while more := {pid for pid, (parent, _) in found.items() if parent in mine} - mine:
+            mine |= more
+        return sum(found[pid][1] for pid in mine & found.keys()) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         """End it."""
         self._process.communicate()
@@ -69,7 +83,9 @@ def measure(double: Double, table: Table, rounds: int) -> dict[str, list[float]]
         shell = Timed(double)
         note("start of PowerShell", shell.start * 1000)
         for name in ("first", "second"):
+            spent = shell.processor()
             seconds, answer = shell.ask(look)
+            note(f"{name} look, processor time", (shell.processor() - spent) * 1000)
             state: State = Hardening().process(answer["out"])
             note(f"{name} look, its reader", seconds * 1000)
             note(f"{name} look, its own watch", state.milliseconds)
