@@ -49,14 +49,14 @@ _escrow = {
     "bitlocker_escrow": str(_state / "escrow/keys"),
     "bitlocker_escrow_copy": str(_state / "escrow/keys.copy"),
 }
-# What no role sets on a Windows that is a double is accepted, so that its other deviations are seen.
+# What no role sets on a lab PC is accepted, so that its other deviations are seen.
 _accepted = {"hardening_waivers": "tests/lab/waivers.yaml"}
 # The plain server is asked from outside too: by TLS, on its own address, with a certificate of the lab's CA.
 _tls = {"stack_tls_port": 8443, "stack_tls_folder": str(_state / "certificates")}
 windows = [(f"@windows/{pc['name']}", _data(pc) | _escrow | _accepted) for pc in _pcs["windows"]]
-wsl = [(f"@wsl/{pc['name']}", _data(pc)) for pc in _pcs["windows"]]
+wsl = [(f"@wsl/{pc['name']}", _data(pc) | _accepted) for pc in _pcs["windows"]]
 # One PC sees and alerts, to nobody: its tests name receivers. The other one shows the stack without it.
 linux = [
-    (f"@linux/{pc['name']}", _data(pc) | {"observability": True} | _tls | {"stack_tls_bind": pc["address"]})
+    (f"@linux/{pc['name']}", _data(pc) | _accepted | {"observability": True} | _tls | {"stack_tls_bind": pc["address"]})
     for pc in _pcs["linux"]
 ]
