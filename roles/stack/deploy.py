@@ -218,15 +218,13 @@ def stack() -> None:
         references=lambda: list(images(settings, choice.on(accelerator.hardware()).image, further).values()),
         archive=str(settings.stack_images_archive) if settings.stack_images_archive else None,
     )
+    # One operation: each costs every run a question. Caddy reads its certificate at its start alone.
     files.present(
-        name="Place the stack's programs and unit",
-        files=host_files(),
+        name="Place the stack's programs, unit and certificate",
+        files=[*host_files(), *secured],
         after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack"
-        f" && systemctl try-restart {AUDIT}.service",
+        f" && systemctl try-restart {AUDIT}.service"
+        " && docker ps --quiet --filter label=com.docker.compose.service=tls | xargs -r docker restart",
     )
-    if secured:
-        # Caddy reads them at its start alone.
-        restart = "docker ps --quiet --filter label=com.docker.compose.service=tls | xargs -r docker restart"
-        files.present(name="Place the certificate for TLS", files=secured, after=restart)
     operations.release(name="Place the operator's key and the release of the stack", content=content)
     operations.running(name="Run the release, every service healthy, now and at boot", release_id=lambda: content().id)

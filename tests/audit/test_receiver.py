@@ -44,7 +44,7 @@ def test_only_known_fields_with_short_values(receiver: Receiver) -> None:
 
 
 def test_the_fields_are_those_of_the_gateway() -> None:
-    exchange = Exchange({}, None, None, None)  # type: ignore[arg-type]
+    exchange = Exchange({}, None, None, None, {})  # type: ignore[arg-type]
     assert exchange.record().keys() | {"policy", "prompt", "unrecorded"} == audit.FIELDS
     assert audit.checked(exchange.record())
 

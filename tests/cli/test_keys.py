@@ -65,7 +65,7 @@ def test_a_new_key_is_shown_once_and_is_nowhere_else(
     shown = re.fullmatch(r"pc: alice: (ck_[A-Za-z0-9_-]{43})\n", said.out)
     assert shown
     assert (said.code, said.err) == (0, "")
-    assert KeyRing(folder / "gateway/keys.json").find([(b"x-api-key", shown[1].encode())]).id == "alice"
+    assert KeyRing(folder / "gateway/keys.json").find({b"x-api-key": shown[1].encode()}).id == "alice"
     seen = (tmp_path / "seen").read_bytes()
     assert (b"spy.py" in seen, b"alice" in seen, b"sshd" in seen) == (True, True, True)
     assert shown[1] not in caplog.text

@@ -83,7 +83,9 @@ async def ask_all(url: str, engine: Broken) -> set[int]:
             engine.next()
             for path, stream in ((CHAT, False), (CHAT, True), ("/api/chat", True), ("/v1/completions", False)):
                 prompt = (
-                    {"prompt": PROMPT} if path.endswith("completions") and path != CHAT else {"messages": [message]}
+                    {"prompt": PROMPT}
+                    if path.endswith("completions") and path != CHAT
+                    else {"messages": [message], "rag": True}
                 )
                 async with client.post(
                     url + path, json={"model": MODEL, "stream": stream, "seed": number} | prompt
