@@ -9,7 +9,7 @@ import pytest
 
 from citadelle.escrow.store import Escrow
 from citadelle.operations import bitlocker_steps
-from tests.bitlocker.pc import PC, Operator
+from tests.bitlocker.pc import PC, Operator, read_private
 from tests.escrow.conftest import operator as pair  # noqa: F401  (a fixture)
 from tests.escrow.conftest import pair_folder  # noqa: F401  (a fixture)
 from tests.lab.powershell import Engine
@@ -30,6 +30,7 @@ def _pc(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[PC
 def pc(_pc: PC, monkeypatch: pytest.MonkeyPatch) -> PC:
     """A PC as on its first day, its PowerShell open; no step waits."""
     monkeypatch.setattr(bitlocker_steps, "PAUSE", 0)
+    monkeypatch.setattr(bitlocker_steps, "read_private", read_private)
     for name, content in _pc.first.items():  # type: ignore[attr-defined]
         (_pc.double.home / name).write_bytes(content)
     _pc.double.control("language", "en")

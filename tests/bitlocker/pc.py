@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,10 @@ def kinds(volume: dict[str, Any]) -> list[str]:
     return sorted(key["KeyProtectorType"] for key in volume["KeyProtector"])
 
 
+# OpenSSL proves the primes of a key whenever it reads one: half a second, and these tests open thousands of sealed keys.
+read_private = cache(seal.read_private)
+
+
 @dataclass
 class Operator:
     """The controller: an escrow, a key pair, a choice."""
@@ -171,7 +176,7 @@ class Operator:
 
     def opened(self, entry: Entry) -> str:
         """The recovery key of an entry, past the product's own reading of the groups."""
-        return seal.open_sealed(seal.read_private(self.pair / "escrow.key"), entry.identity, entry.sealed)
+        return seal.open_sealed(read_private(self.pair / "escrow.key"), entry.identity, entry.sealed)
 
     def kept(self) -> dict[str, str]:
         """Recovery keys that lie in escrow, right and twice, by their ids."""
