@@ -33,15 +33,17 @@ Commands = Generator[PyinfraCommand, None, None]
 
 
 @operation()
-def programs(lock: ModelsLock, files: list[File], after: str) -> Commands:
-    """Have the programs that judge models in place; nothing of a host changes for a lock that it is beyond.
+def programs(lock: ModelsLock, files: list[File], after: str, orders: list[File]) -> Commands:
+    """Have the programs that judge models in place, then what they judge by; nothing of a host changes for a lock that it is beyond.
 
     + lock: the lock that is about to be placed.
     + files: as for `files.present`.
     + after: as for `files.present`.
+    + orders: the lock, and which of its models are this host's.
     """
     yield from _beyond(lock)
     yield from present._inner(files=files, after=after)
+    yield from present._inner(files=orders)
 
 
 def _beyond(lock: ModelsLock) -> Commands:

@@ -38,11 +38,11 @@ def model_files() -> None:
     lock = approved_lock(host.name, settings.models_lock, settings.models_keys, WAIVERS)
     wanted = checked_models(host.name, store, lock, settings.models)
     models.programs(
-        name="Place the model verifier, the watch and their units, but for no lock older than the last one",
+        name="Place the model verifier, the watch, their units and the lock, but none that is older than the last one",
         lock=lock,
         files=programs(),
         after=f"systemctl daemon-reload && systemctl try-restart {models.WATCH}",
+        orders=orders(lock, wanted),
     )
-    files.present(name="Place the lock", files=orders(lock, wanted))
     models.store(name="Bring the locked model files onto the host", source=str(store), lock=lock, wanted=wanted)
     models.served(name="Verify the model files and bind them for the engine", lock=lock, wanted=wanted)

@@ -50,7 +50,7 @@ def test_docker_compose_renders_it_without_a_warning(combination: render.Combina
     assert (done.returncode, done.stderr) == (0, "")
 
 
-SLOW = [pytest.param(combination, marks=pytest.mark.lab) for combination in (render.GENUINE[1], AMD)]
+SLOW = [pytest.param(one, marks=pytest.mark.docker) for one in (*render.GENUINE[1].values, AMD)]
 
 
 @needs_plugin

@@ -123,7 +123,7 @@ asyncio.run(main())
 
 def confined(name: str, image: str, port: int, folder: Path, caddyfile: Path, bridge: str) -> list[str]:
     """`docker run` with what compose/tls.yaml says of the service."""
-    service = render.own_model("ollama", tls="tls")["services"]["tls"]
+    service = render.own_model("ollama", further="tls")["services"]["tls"]
     options = [
         "--user",
         service["user"],
