@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
 SERVICES = {"engine": 10001, "gateway": 10002, "rag": 10003}
 MEMORY = 700e6  # bytes, of a PC whose stack is up and whose model is loaded
+WATCHING = 400e6  # of what watches it besides
+BRIDGE = "198.18.254.1"  # of the host on the network that Prometheus and Alertmanager are on
 
 
 @pytest.fixture(params=["pc1", "srv1"])
@@ -63,7 +65,11 @@ def test_the_daemon_listens_on_no_network(pc: Pc, read: Read) -> None:
     listeners = [line.split() for line in read(pc, "ss -Hltnp").splitlines()]
     open_to_all = [fields[3] for fields in listeners if not fields[3].startswith(("127.0.0.", "[::1]"))]
     tls = {"8443"} if pc == SRV1 else set()  # which serves it on its own address alone
-    assert {address.rpartition(":")[2] for address in open_to_all} == {"22"} | tls
+    watched = (
+        {f"{BRIDGE}:{port}" for port in ("9100", "9101", "9102")} if pc == SRV1 else set()
+    )  # Prometheus' way alone
+    assert {address.rpartition(":")[2] for address in set(open_to_all) - watched} == {"22"} | tls
+    assert watched <= set(open_to_all)
     assert {address for address in open_to_all if address.endswith(":8443")} == {f"{pc.address}:{port}" for port in tls}
 
 
@@ -220,17 +226,24 @@ def test_only_root_reads_the_operators_key(pc: Pc, read: Read) -> None:
 
 def test_a_pc_with_the_model_loaded_stays_small(pc: Pc, read: Read) -> None:
     """Private and shared pages of all processes by their share (the mapped model counts), and what lies in memory file systems."""
-    held = sum(int(line.split()[1]) for line in read(pc, "cat /proc/[0-9]*/smaps_rollup | grep ^Pss:").splitlines())
+    each = (
+        'for p in /proc/[0-9]*; do echo "$(grep ^Pss: $p/smaps_rollup) $(tr "\\0" " " <$p/cmdline)"; done 2>/dev/null'
+    )
+    found = [line.split(None, 3) for line in read(pc, each).splitlines() if line.startswith("Pss:")]
+    names = "prometheus", "alertmanager", "citadelle/relay"
+    watching = sum(int(size) for _, size, *words in found if any(name in " ".join(words) for name in names))
+    held = sum(int(size) for _, size, *_ in found) - watching
     files = sum(int(line) for line in read(pc, "df --output=used -t tmpfs | tail -n +2").splitlines())
     assert "runner" in read(pc, "ps -eo args") or "llama-server" in read(pc, "ps -eo args")
     assert 100e6 < (held + files) * 1024 < MEMORY
+    assert (50e6 if pc == SRV1 else -1) < watching * 1024 < WATCHING
 
 
 # Windows
 
 
 def test_wsl_is_configured_on_the_windows_side(windows: Pc, read: Read) -> None:
-    lines = read(windows, "cat '/C:/Users/operator/.wslconfig'").split("\r\n")
+    lines = read(windows, "cat '/C:/Users/citadelle-wsl/.wslconfig'").split("\r\n")
     assert {
         "[wsl2]",
         "networkingMode=nat",
