@@ -74,6 +74,8 @@ class State:
             errors["ssh_tokens"] = "; ".join(missing)
         if "edr" in sections and "drivers" in sections:
             sections["edr_drivers"] = evidence.sighted(sections["edr"], sections["drivers"])
+        elif missing := [errors[name] for name in ("services", "drivers") if name in errors]:
+            errors["edr_drivers"] = "; ".join(missing)
         return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
 
     @classmethod
