@@ -103,18 +103,8 @@ class Passages:
     async def _asked(self, query: dict[str, Any], rag: Rag) -> _Answer:
         if not self._upstream:
             raise ValueError("no service")
-        content = b""
         async with asyncio.timeout(rag.seconds):
-            answer = await self._upstream.ask("POST", "/search", orjson.dumps(query), "application/json")
-            try:
-                if answer.status != 200:
-                    raise ValueError("status")
-                while chunk := await answer.read():
-                    content += chunk
-                    if len(content) > _ANSWER_BYTES:
-                        raise ValueError("too large")
-            finally:
-                self._upstream.release(answer)
+            content = await self._upstream.post("/search", orjson.dumps(query), _ANSWER_BYTES)
         return _ANSWER.validate_json(content)
 
 

@@ -156,6 +156,20 @@ class Upstream:
             else:
                 return connection
 
+    async def post(self, path: str, body: bytes, at_most: int) -> bytes:
+        """The answer to a POST, all of it. Raise as `ask`, or ValueError for another status than 200 or more than `at_most` bytes."""
+        answer, content = await self.ask("POST", path, body, "application/json"), b""
+        try:
+            if answer.status != 200:
+                raise ValueError("status")
+            while chunk := await answer.read():
+                content += chunk
+                if len(content) > at_most:
+                    raise ValueError("too large")
+        finally:
+            self.release(answer)
+        return content
+
     def _kept(self) -> Connection | None:
         while self._free:
             connection = self._free.pop()

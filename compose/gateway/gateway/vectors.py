@@ -1,7 +1,5 @@
 """The vector of a question, from the engine or whatever else speaks OpenAI's `/v1/embeddings` at a fixed address."""
 
-from typing import Any
-
 import orjson
 
 from gateway.embeddings import checked
@@ -48,15 +46,4 @@ class Vectors:
 
     async def posted(self, body: bytes) -> bytes:
         """The answer to a body that is whole already. Raise as `of`."""
-        answer: Any = await self._upstream.ask("POST", PATH, body, "application/json")
-        content = b""
-        try:
-            if answer.status != 200:
-                raise ValueError("status")
-            while chunk := await answer.read():
-                content += chunk
-                if len(content) > _ANSWER_BYTES:
-                    raise ValueError("too large")
-        finally:
-            self._upstream.release(answer)
-        return content
+        return await self._upstream.post(PATH, body, _ANSWER_BYTES)
