@@ -42,16 +42,17 @@ def role_files(folder: Path, modes: dict[str, str] | None = None) -> list[File]:
 
 
 @operation()
-def present(files: list[File], after: str = "") -> Generator[PyinfraCommand, None, None]:
+def present(files: list[File], after: str = "", due: bool = False) -> Generator[PyinfraCommand, None, None]:
     """Put each file in place with its content, mode and owner; a file that is right is left alone.
 
     + files: the files as they shall be. A new content is uploaded beside its path, checked, then renamed: no reader sees a half file.
     + after: command to run when any file has changed. An operation of its own would show as a change in every plan.
+    + due: run `after` although no file has changed.
     """
     pending = f"{PENDING}/{hashlib.sha256(after.encode()).hexdigest()[:16]}"
     states = host.get_fact(FileStates, paths=[*(file.path for file in files), *([pending] if after else [])])
     wrong = [file for file in files if states.get(file.path) != file.state]
-    if not wrong and pending not in states:
+    if not wrong and pending not in states and not due:
         host.noop(f"{len(files)} files are right")
         return
     if after:

@@ -22,10 +22,10 @@ def host_side(package: str, files: list[File], after: str) -> Generator[PyinfraC
     + files: as for `files.present`.
     + after: as for `files.present`; it also runs when the package was absent.
     """
-    present_already = package in host.get_fact(PackagesInstalled, packages=[package])
-    install = [] if present_already else [_install(package)]
-    yield from install
-    yield from present._inner(files=files, after=after)
+    absent = package not in host.get_fact(PackagesInstalled, packages=[package])
+    if absent:
+        yield _install(package)
+    yield from present._inner(files=files, after=after, due=absent)
 
 
 def _install(package: str) -> PyinfraCommand:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import yaml
 
-from citadelle.operations import (
-    accelerator,
-    accounts,
-    bitlocker,
-    docker,
-    files,
-    hardening,
-    line,
-    restart,
-    stack,
-    twin,
-    updates,
-    windows,
-    wsl,
-    wsl_user,
-)
+import citadelle.operations
 from tests.operations.cases import cases, run, without_sources
 
 CAN_REFUSE = {
@@ -40,6 +27,8 @@ CAN_REFUSE = {
     "wsl_user.account",
     "wsl_user.keys",
 }
+# Run whole, on files of a real store: tests/roles/model_files.
+WHOLE = {"models"}
 # A judge changes nothing: it lets a host pass, or refuses it.
 JUDGES = {"accelerator.usable", "accelerator.fits", "twin.windows_side", "windows.supported"}
 
@@ -54,22 +43,8 @@ def test_case(file: Path, tmp_path: Path) -> None:
 
 
 def operations() -> list[str]:
-    modules = (
-        accelerator,
-        accounts,
-        bitlocker,
-        docker,
-        files,
-        hardening,
-        line,
-        restart,
-        stack,
-        twin,
-        updates,
-        windows,
-        wsl,
-        wsl_user,
-    )
+    names = {module.name for module in iter_modules(citadelle.operations.__path__)} - WHOLE
+    modules = [import_module(f"citadelle.operations.{name}") for name in sorted(names)]
     return [
         f"{module.__name__.rsplit('.', 1)[1]}.{name}"
         for module in modules
