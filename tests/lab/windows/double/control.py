@@ -14,7 +14,7 @@ HELP = """control WORD [VALUE]
   slow SECONDS       each process start takes that long (0 = off)
   language fr|en     French or English Windows
   edition home|pro|enterprise
-  distro missing|present [NAME]
+  distro missing|present [NAME]   whoever has it registered
   fuse N             PowerShell dies, as in a loss of power, right after its Nth change of the state (0 = never)
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
   firewall, sshd     firewall and SSH server of this machine as the double's state and files say
@@ -57,13 +57,19 @@ def _edition(word: str) -> None:
 
 
 def _distro(state: str, name: str = "citadelle") -> None:
-    found = distros.find(name)
-    if state == "missing" and found:
-        distros.unregister(found)
-    elif state == "present" and not found:
-        distros.register(name, f"C:\\WSL\\{name}")
-    elif state not in ("missing", "present"):
+    kept = home.STATE_DIR / f"distro-{name.lower()}.json"  # what `missing` took, for `present`
+    if state not in ("missing", "present"):
         raise Usage(f"unknown state of a distribution: {state}")
+    if state == "missing":
+        taken = distros.take(name)
+        if taken:
+            home.replace_text(kept, json.dumps(taken))
+    elif kept.exists():
+        with home.change(home.REGISTRY) as registry:
+            registry.update(home.load(kept))
+        kept.unlink()
+    elif not distros.find(name):
+        distros.register(name, f"C:\\WSL\\{name}")
 
 
 def _fuse(changes: str) -> None:

@@ -84,3 +84,21 @@ def unregister(distro: Distro) -> None:
     rest = listed()
     if distro.is_default and rest:
         make_default(rest[0])
+
+
+def take(name: str) -> dict[str, Any]:
+    """Removes every registration of that name, whichever user's, and the `Lxss` keys that had it as their default; what these keys held."""
+    with home.change(home.REGISTRY) as content:
+        taken = {
+            key: values
+            for key, values in content.items()
+            if f"\\{TAIL}\\{{".lower() in key.lower()
+            and str(_value(values, "DistributionName", "")).lower() == name.lower()
+        }
+        for key in list(taken):
+            del content[key]
+            top, _, guid = key.rpartition("\\")
+            if str(_value(content.get(top, {}), "DefaultDistribution", "")).lower() == guid.lower():
+                taken[top] = dict(content[top])
+                content[top].pop("DefaultDistribution")
+    return taken
