@@ -37,8 +37,9 @@ def copy_hosts(count: int) -> Hosts:
     shutil.copyfile(data["stack_images_lock"], lock)
     archive.unlink(missing_ok=True)
     archive.hardlink_to(data["stack_images_archive"])  # the lab replaces this file, it never writes into it
-    # TLS is one PC's: its address and certificate are of no other.
-    kept = {"stack_images_lock": str(lock), "stack_images_archive": str(archive), "stack_tls_port": None}
+    # One PC's alone, so that all copies get the same release: TLS has its address and certificate, Prometheus its name.
+    alone = {"stack_tls_port": None, "observability": False}
+    kept = {"stack_images_lock": str(lock), "stack_images_archive": str(archive), **alone}
     return {name: {**data, **kept, "ssh_hostname": address} for name, address in _copies(count).items()}
 
 

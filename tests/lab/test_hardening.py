@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -183,16 +184,19 @@ def test_a_saved_state_is_judged_without_its_host(
         assert {row["status"] for row in container} <= {"pass", "not applicable"}, container
 
 
-def test_after_a_restart_everything_is_as_before(pcs: list[Pc], read: Read) -> None:
+def test_after_a_restart_everything_is_as_before_and_it_serves_with_nobody_logged_in(pcs: list[Pc], read: Read) -> None:
     for pc in pcs:
         rules = read(pc, "nft -s list table inet citadelle")
         reboot_pc(pc.name)
         assert read(pc, "nft -s list table inet citadelle") == rules
         assert read(pc, "cat /proc/sys/net/ipv4/conf/all/send_redirects /proc/sys/net/ipv4/tcp_rfc1337") == "0\n1\n"
+    for pc in pcs:
+        end = time.monotonic() + 120
+        while citadelle("status", "--host", pc.name).returncode and time.monotonic() < end:
+            time.sleep(1)
+        assert "Paris" in answers(pc.name)
     run = rollout()
     assert run.changed_nothing, run.text
-    for pc in pcs:
-        assert "Paris" in answers(pc.name)
 
 
 def test_a_firewall_that_cuts_the_line_is_taken_back_by_the_host_itself(server: Pc, read: Read, checkout: Path) -> None:
