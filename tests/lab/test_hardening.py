@@ -126,6 +126,17 @@ def test_a_plain_host_is_as_its_programs_say(server: Pc, read: Read) -> None:
     )
 
 
+def test_an_ssh_server_on_another_port_is_let_in_from_the_first_moment_of_a_boot(server: Pc, read: Read) -> None:
+    """When the rules are loaded nothing of the SSH server has started, not even its folder is there."""
+    more, up = "/etc/ssh/sshd_config.d/zz-more.conf", "/usr/local/lib/citadelle/firewall up"
+    read(server, f"printf 'Port 22\\nPort 2222\\n' >{more}")
+    try:
+        assert "tcp dport { 22, 2222 } accept" in read(server, f"rm -r /run/sshd; {up}; nft list table inet citadelle")
+    finally:
+        read(server, f"rm {more}; {up}")
+    assert read(server, "/usr/local/lib/citadelle/firewall state") == "closed\n"
+
+
 def test_a_weak_password_is_refused_and_an_account_is_locked_after_failed_logins(server: Pc, read: Read) -> None:
     """By PAM itself, as a person would: with the wrong password, then with the right one."""
     right, login = "Kiwi_Zebra!92fjord", "su nobody -s /bin/sh -c 'su guest -c \"echo in\"' 2>/dev/null"
