@@ -8,18 +8,38 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab.rollout import answers, citadelle, rollout
-from tests.lab.state import Pc
+from tests.lab.pcs import exec_in_pc
+from tests.lab.rollout import Run, answers, citadelle, rollout
+from tests.lab.state import PC1, Pc
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
 
-def test_a_second_run_changes_nothing(pcs: list[Pc]) -> None:
-    run = rollout()
-    assert run.changed_nothing, run.text
-    names = {host.split("/")[1] for host in run.hosts("no_change")}
+@pytest.fixture(scope="module")
+def second(converged: None, pcs: list[Pc]) -> Run:
+    """A run after the one that converged. From here on the Windows double notes anew what it starts."""
+    if PC1 in pcs:
+        exec_in_pc(PC1.name, ["runuser", "-u", "operator", "--", "/opt/windows-double/control", "journal", "clear"])
+    return rollout()
+
+
+def test_a_second_run_changes_nothing(second: Run, pcs: list[Pc]) -> None:
+    assert second.changed_nothing, second.text
+    names = {host.split("/")[1] for host in second.hosts("no_change")}
     assert names == {pc.name for pc in pcs}
-    assert run.results["failed_hosts"] == []
+    assert second.results["failed_hosts"] == []
+
+
+def test_a_windows_host_costs_at_most_three_powershell_starts(second: Run, control: Callable[..., str]) -> None:
+    """Counted by the double, which notes every process that it starts."""
+    started = [json.loads(line)["program"] for line in control("journal").splitlines()]
+    assert 1 <= started.count("powershell.exe") <= 3, Counter(started)
+
+
+def test_a_host_gets_few_operations(second: Run) -> None:
+    counts = Counter(host for operation in second.results["operations"] for host in operation["no_change"])
+    assert len(counts) == len(second.hosts("no_change")) > 0
+    assert max(counts.values()) <= 15
 
 
 def test_a_dry_run_has_nothing_to_do() -> None:
@@ -41,18 +61,3 @@ def test_status_and_doctor_find_nothing_wrong(pcs: list[Pc]) -> None:
     doctor = citadelle("doctor", "--json")
     assert doctor.returncode == 0, doctor.stdout
     assert {check["host"] for check in json.loads(doctor.stdout)} >= {pc.name for pc in pcs}
-
-
-def test_a_host_gets_few_operations() -> None:
-    run = rollout()
-    counts = Counter(host for operation in run.results["operations"] for host in operation["no_change"])
-    assert len(counts) == len(run.hosts("no_change")) > 0
-    assert max(counts.values()) <= 15
-
-
-def test_a_windows_host_costs_at_most_three_powershell_starts(control: Callable[..., str]) -> None:
-    """Counted by the double, which notes every process that it starts."""
-    control("journal", "clear")
-    assert rollout().changed_nothing
-    started = [json.loads(line)["program"] for line in control("journal").splitlines()]
-    assert 1 <= started.count("powershell.exe") <= 3, Counter(started)

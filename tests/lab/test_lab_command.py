@@ -33,9 +33,9 @@ def docker(*arguments: str) -> list[str]:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.split()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(lab: dict[str, object]) -> Iterator[str]:
-    """The engine that the lab serves with; the lab is as it was at the end."""
+    """The engine that the lab serves with; the lab is as it was after these tests."""
     word = str(lab["engine"])
     yield word
     done = bin_lab("up", "--engine", word)

@@ -78,6 +78,7 @@ def test_the_index_is_of_the_service_alone_and_the_job_has_left_nothing(pc: Pc, 
     assert read(pc, "docker ps --all --quiet --filter label=com.docker.compose.project=citadelle-ingest") == ""
 
 
+@pytest.mark.parametrize("pc", ["srv1"], indirect=True)
 def test_a_folder_that_is_not_there_or_closed_is_named_with_a_cure(pc: Pc, read: Read) -> None:
     code, [row] = citadelle(pc, "ingest", "/srv/nowhere")
     assert (code, row["error"]) == (1, "folder of documents is not on this host: /srv/nowhere")
@@ -105,6 +106,7 @@ def keys(pc: Pc, *words: str) -> list[dict[str, Any]]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("pc", ["pc1"], indirect=True)
 def test_documents_are_asked_in_chat_by_keys_of_their_group(pc: Pc, read: Read) -> None:
     """With its sources for who may see the document; for others the documents do not say. The audit tells which was which."""
     run = secrets.token_hex(4)  # the name of a key is never used twice
@@ -127,6 +129,7 @@ def test_documents_are_asked_in_chat_by_keys_of_their_group(pc: Pc, read: Read) 
         keys(pc, "revoke", name)
 
 
+@pytest.mark.parametrize("pc", ["srv1"], indirect=True)
 def test_how_well_documents_are_found_is_told_by_the_host(pc: Pc, tmp_path: Path) -> None:
     texts = {
         "d1": "Le badge ouvre le garage.",
