@@ -26,6 +26,7 @@ from typing import Any
 PROGRAM = "/usr/local/lib/citadelle/audit.py"
 LOG, KEY = "/var/log/citadelle/audit", "/var/lib/citadelle/audit/key"
 HEAD = "head.json"
+BEGIN = "/var/lib/citadelle/retention/audit"  # number of the first record that retention.py has left
 NOTHING = "0" * 64  # what the first record follows
 FIELDS = frozenset(
     {
@@ -106,6 +107,14 @@ def read_key(path: Path) -> bytes:
     if len(key) != 32:
         raise ValueError(f"not the key of an audit trail: {path}")
     return key
+
+
+def began() -> int:
+    """The first record that is still to be there."""
+    try:
+        return int(Path(BEGIN).read_text())
+    except FileNotFoundError:
+        return 1
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -219,11 +228,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Judge an audit trail.")
     parser.add_argument("path", type=Path, nargs="?", default=Path(LOG), help="folder of a log, or one file of it")
     parser.add_argument("--key", type=Path, default=Path(KEY), help="file with the key of the log")
-    parser.add_argument("--since", type=int, default=1, help="number of the first record to judge")
+    parser.add_argument("--since", type=int, help="number of the first record to judge; else the first that is kept")
     parser.add_argument("--anchor", default="", help="SEQ:MAC of a record that must be there")
     arguments = parser.parse_args()
     try:
-        print(verify(arguments.path, read_key(arguments.key), arguments.since, arguments.anchor))
+        since = arguments.since or (began() if arguments.path == Path(LOG) else 1)
+        print(verify(arguments.path, read_key(arguments.key), since, arguments.anchor))
     except (Problem, OSError, ValueError) as problem:
         print(problem, file=sys.stderr)
         return 1

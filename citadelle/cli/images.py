@@ -26,6 +26,7 @@ BASES = {"ollama": ["OLLAMA_IMAGE", "PYTHON_IMAGE"], "llamacpp": ["DEBIAN_IMAGE"
 # Engines for accelerators, beside the one of --engine: in the hosts' lock as ENGINE_<WORD>_IMAGE.
 FURTHER = {"rocm": "OLLAMA_ROCM_IMAGE", "openvino": "LLAMACPP_OPENVINO_IMAGE"}
 WATCHING = ["PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE"]
+SHOWING = ["GRAFANA_IMAGE", "LOKI_IMAGE"]
 UNREACHABLE = re.compile(r"failed to do request|dial tcp|no such host|connection refused|i/o timeout|TLS handshake")
 FOREIGN = re.compile(r"no matching manifest|no match for platform")
 ABSENT = re.compile(r"not found|manifest unknown")
@@ -47,6 +48,9 @@ def build(  # noqa: PLR0917  each is an option, by name
     observability: Annotated[
         bool, typer.Option("--observability", help="Prometheus and Alertmanager too, for the setting observability.")
     ] = False,
+    grafana: Annotated[
+        bool, typer.Option("--grafana", help="Grafana and Loki too, for the setting observability_grafana_port.")
+    ] = False,
 ) -> None:
     """Pull what is pinned, build gateway and rag (and Caddy for TLS), and save all as DIR/images.tar with DIR/images.lock.env."""
     if not (COMPOSE / "gateway").is_dir():
@@ -54,7 +58,7 @@ def build(  # noqa: PLR0917  each is an option, by name
     more = {f"ENGINE_{word.upper()}_IMAGE": FURTHER.get(word, "") for word in further or []}
     if unknown := set(further or []) - FURTHER.keys():
         raise SystemExit(f"no such engine: {', '.join(sorted(unknown))}\nhint: --with {' or --with '.join(FURTHER)}")
-    seen = WATCHING if observability else []
+    seen = [*(WATCHING if observability else []), *(SHOWING if grafana else [])]
     bases = pinned(pins, [*BASES[engine], *more.values(), *(["CADDY_IMAGE"] if tls else []), *seen])
     need_docker()
     for name, reference in bases.items():

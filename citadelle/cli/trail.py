@@ -40,7 +40,7 @@ def verify(  # noqa: PLR0917  each is an option, by name
     if path and key:
         rows = [_here(path, key, since, anchor)]
     else:
-        words = ["--since", str(since), *(["--anchor", anchor] if anchor else [])]
+        words = [*(["--since", str(since)] if since > 1 else []), *(["--anchor", anchor] if anchor else [])]
         rows = [_there(serving, words) for serving in chosen(inventory, host)]
     _show(rows, json)
     raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)

@@ -1,6 +1,6 @@
-"""Configurations of Prometheus and Alertmanager: the files of compose/ with what settings decide, as data, never as text. Pure.
+"""Configurations of Prometheus, Alertmanager, Loki and Grafana: the files of compose/ with what settings decide. Pure.
 
-No secret is in them: they name files of a folder in memory, which `vault.py` fills on the host.
+As data, never as text. No secret is in them: they name files of a folder in memory, which `vault.py` fills on the host.
 """
 
 from __future__ import annotations
@@ -106,6 +106,22 @@ def alertmanager(base: str, wanted: Alerting) -> bytes:
         data["time_intervals"] = [{"name": "office", "time_intervals": [office]}]
         outside |= {"receiver": "people", "mute_time_intervals": ["office"]}
     data["receivers"] = list(receivers.values())
+    return dump(data)
+
+
+def loki(base: str, days: int) -> bytes:
+    """compose/loki/loki.yaml for a host that keeps lines for `days` days."""
+    data = yaml.safe_load(base)
+    data["limits_config"] |= {"retention_period": f"{24 * days}h", "max_query_length": f"{24 * days + 24}h"}
+    return dump(data)
+
+
+def sources(base: str, seconds: int) -> bytes:
+    """compose/grafana/sources.yaml for a Prometheus that asks every `seconds`: by this a rate's interval is chosen."""
+    data = yaml.safe_load(base)
+    for source in data["datasources"]:
+        if source["type"] == "prometheus":
+            source["jsonData"] |= {"timeInterval": f"{seconds}s"}
     return dump(data)
 
 

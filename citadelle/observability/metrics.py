@@ -1,7 +1,7 @@
 """How a host is, as text for node_exporter: containers, packet filter, certificate, audit trail. Run by a timer, as root.
 
-Runs alone on a host beside audit.py (standard library, Python 3.10 or newer): metrics.py [--audit-seconds N]. Each look that fails is
-`citadelle_probe_ok` 0, and an alert of its own: what cannot be measured must not look like what is well.
+Runs on a host beside audit.py and textfile.py (standard library, Python 3.10 or newer): metrics.py [--audit-seconds N]. Each look that
+fails is `citadelle_probe_ok` 0, and an alert of its own: what cannot be measured must not look like what is well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from citadelle import audit
+from citadelle import audit, textfile
+from citadelle.textfile import Sample
 
 PROGRAM = "/usr/local/lib/citadelle/metrics.py"
 TARGET = Path("/var/lib/node_exporter/textfile/citadelle_host.prom")
@@ -27,7 +28,6 @@ STATE = Path("/var/lib/citadelle/observability/audit.json")
 RELEASE = Path("/opt/citadelle/current")
 CERTIFICATE = Path("/etc/citadelle/tls/certificate.pem")
 FIREWALL = Path("/etc/citadelle/firewall.nft")
-Sample = tuple[str, dict[str, str], float]
 TEXTS = {
     "citadelle_probe_ok": "Whether a look at the host worked.",
     "citadelle_container_running": "Whether a service of the current release runs.",
@@ -109,8 +109,7 @@ def trail(seconds: float, now: float) -> Iterator[Sample]:
     state = json.loads(STATE.read_text()) if STATE.exists() else {}
     if not 0 <= now - state.get("checked", -seconds) < seconds:
         state = _judged(state, now)
-        STATE.parent.mkdir(parents=True, exist_ok=True)
-        write(STATE, json.dumps(state))
+        textfile.write(STATE, json.dumps(state))
     yield "citadelle_audit_valid", {}, state["valid"]
     yield "citadelle_audit_checked_timestamp_seconds", {}, state["checked"]
 
@@ -121,7 +120,7 @@ def _judged(state: dict[str, Any], now: float) -> dict[str, Any]:
     stats = [(path.name, path.stat()) for path in paths[:-1]]
     closed = [[name, stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats]
     known = state.get("valid") and closed and closed == state.get("closed")
-    since = int(paths[-1].stem.partition("-")[2]) if known else 1
+    since = int(paths[-1].stem.partition("-")[2]) if known else audit.began()
     problem = ""
     for _ in range(2):  # a line that is being written while it is read is whole the second time
         try:
@@ -147,27 +146,6 @@ def looked(probes: dict[str, Callable[[], Iterator[Sample]]]) -> Iterator[Sample
         yield from found
 
 
-def text(samples: list[Sample]) -> str:
-    """As node_exporter reads it: samples of a name together."""
-    lines = []
-    for name, help_text in TEXTS.items():
-        own = [sample for sample in samples if sample[0] == name]
-        kind = "counter" if name.endswith("_total") else "gauge"
-        lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"] if own else []
-        for _, labels, value in own:
-            shown = ",".join(f'{label}="{content}"' for label, content in labels.items())
-            lines.append(f"{name}{{{shown}}} {float(value):.17g}" if shown else f"{name} {float(value):.17g}")
-    return "\n".join(lines) + "\n"
-
-
-def write(path: Path, content: str) -> None:
-    """Whole or not at all; for everybody to read."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(content)
-    fresh.chmod(0o644)
-    fresh.replace(path)
-
-
 def main() -> int:
     """Look and write; always 0: what failed is in what was written."""
     parser = argparse.ArgumentParser(description="Write how this host is.")
@@ -179,8 +157,7 @@ def main() -> int:
         "certificate": certificate,
         "audit": lambda: trail(seconds, now),
     }
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    write(TARGET, text(list(looked(probes))))
+    textfile.write(TARGET, textfile.text(list(looked(probes)), TEXTS))
     return 0
 
 

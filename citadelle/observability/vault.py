@@ -1,11 +1,11 @@
-"""Secrets of Prometheus and Alertmanager on a host: at rest sealed by systemd-creds, in use as files in memory.
+"""Secrets of Prometheus, Alertmanager and Grafana on a host: at rest sealed by systemd-creds, in use as files in memory.
 
 Runs alone on a host, as root (standard library, Python 3.10 or newer):
 
 vault.py keep    seal what lies at GIVEN, JSON {name: text}, which the deploy has placed in memory; then as `lay`
 vault.py lay     at boot: unseal, and lay each container's files where it sees them, and nobody else
 
-The password by which the parts know each other is made here, once, and never leaves the host.
+The password by which the parts know each other, and the key of Grafana's own secrets, are made here, once, and never leave the host.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ctypes
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,12 @@ PROGRAM = "/usr/local/lib/citadelle/vault.py"
 SEALED = Path("/etc/citadelle/observability/secrets.cred")
 RUN = Path("/run/citadelle/observability")
 GIVEN = RUN / "given.json"
-PASSWORD = "password"  # noqa: S105
+PASSWORD, GRAFANA_KEY, GRAFANA_PASSWORD = "password", "grafana_key", "grafana_password"
+MADE = (PASSWORD, GRAFANA_KEY)
 USER = "citadelle"
 OWNERS = {"prometheus": 10005, "alertmanager": 10006}
+# Where Grafana is wanted, which its password says.
+FURTHER = {"grafana": 10007, "loki": 10008}
 DATA = Path("/var/lib/citadelle")
 COST = "10"  # of bcrypt: those who ask remember their answer
 
@@ -42,11 +46,11 @@ def main(word: str) -> int:
 
 
 def keep() -> dict[str, str]:
-    """What was given, sealed, and the password; that one is new where the old one cannot be opened any more."""
+    """What was given, sealed, and what is made here; that is new where the old cannot be opened any more."""
     given, kept = json.loads(GIVEN.read_text()), {}
     with contextlib.suppress(OSError, ValueError):
         kept = unsealed()
-    wanted = {PASSWORD: kept.get(PASSWORD) or secrets.token_urlsafe(32), **given}
+    wanted = {name: kept.get(name) or secrets.token_urlsafe(32) for name in MADE} | given
     if wanted != kept:
         seal(wanted)
     return wanted
@@ -74,24 +78,34 @@ def _creds(word: str, *places: str, given: bytes) -> bytes:
 
 
 def lay(values: dict[str, str]) -> None:
-    """Each container gets a folder of its own: the password, and Alertmanager what it needs for its receivers."""
-    password, rest = values[PASSWORD], {name: text for name, text in values.items() if name != PASSWORD}
-    web = f"basic_auth_users: {{{USER}: '{hashed(password)}'}}\n"
-    for service, owner in OWNERS.items():
-        (DATA / service).mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chown(DATA / service, owner, owner)
-        folder = RUN / service
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chown(folder, owner, owner)
-        wanted = {PASSWORD: password, "web.yaml": web} | (rest if service == "alertmanager" else {})
-        for old in folder.iterdir():
-            if old.name not in wanted:
-                old.unlink()
-        for name, text in wanted.items():
-            write(folder / name, text.encode(), owner)
+    """Each container gets a folder of its own with what it needs, and one for its data."""
+    given = {name: text for name, text in values.items() if name not in MADE}
+    web = f"basic_auth_users: {{{USER}: '{hashed(values[PASSWORD])}'}}\n"
+    shared = {PASSWORD: values[PASSWORD], "web.yaml": web}
+    receivers = {name: text for name, text in given.items() if name != GRAFANA_PASSWORD}
+    folders = {"prometheus": shared, "alertmanager": shared | receivers}
+    if GRAFANA_PASSWORD in given:
+        own = {name: values[name] for name in (PASSWORD, GRAFANA_KEY, GRAFANA_PASSWORD)}
+        folders |= {"grafana": own, "loki": {}}
+    for service in FURTHER.keys() - folders.keys():
+        shutil.rmtree(RUN / service, ignore_errors=True)
+    for service, wanted in folders.items():
+        _folder(service, (OWNERS | FURTHER)[service], wanted)
     # For node_exporter, which runs as nobody in particular: the hash of 256 random bits tells nobody anything.
     write(RUN / "web.yaml", web.encode(), 0, mode=0o444)
-    write(GIVEN, json.dumps(rest, sort_keys=True).encode(), 0)  # by this a deploy sees whether something differs
+    write(GIVEN, json.dumps(given, sort_keys=True).encode(), 0)  # by this a deploy sees whether something differs
+
+
+def _folder(service: str, owner: int, wanted: dict[str, str]) -> None:
+    """Its files in memory, no others; and the folder of its data."""
+    for folder in (DATA / service, RUN / service):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(folder, owner, owner)
+    for old in (RUN / service).iterdir():
+        if old.name not in wanted:
+            old.unlink()
+    for name, text in wanted.items():
+        write(RUN / service / name, text.encode(), owner)
 
 
 def write(path: Path, content: bytes, owner: int, mode: int = 0o400) -> None:

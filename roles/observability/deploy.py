@@ -6,7 +6,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle import audit
+from citadelle import audit, textfile
 from citadelle.observability import alerts, config, metrics, relay, vault
 from citadelle.operations import files
 from citadelle.operations import observability as operations
@@ -81,7 +81,7 @@ def drop_ins(settings: ObservabilitySettings) -> list[files.File]:
 
 def host_files(settings: ObservabilitySettings) -> list[files.File]:
     """Programs, units, and the secrets, those in memory."""
-    sources = {one.PROGRAM: Path(str(one.__file__)) for one in (alerts, audit, metrics, relay, vault)}
+    sources = {one.PROGRAM: Path(str(one.__file__)) for one in (alerts, audit, metrics, relay, textfile, vault)}
     placed = [files.File(path, source.read_bytes(), mode="755") for path, source in sources.items()]
     given = secrets(settings)
     sealed = files.File(str(vault.GIVEN), json.dumps(given, sort_keys=True).encode(), mode="400")

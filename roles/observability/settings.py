@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from citadelle.observability.config import FILES, Alerting, Language, Mail, Receiver, gateway
+from citadelle.observability.vault import GRAFANA_PASSWORD
 from citadelle.settings import RoleSettings
 
 Address = Annotated[str, Field(pattern=r"^[^\s@,;<>\"]+@[^\s@,;<>\"]+$")]
@@ -31,7 +32,8 @@ class ObservabilitySettings(RoleSettings):
     observability_deadman_seconds: int = Field(60, ge=5, le=3600, description="How often that address is called.")
     observability_secrets: Path = Field(
         Path("alerting"),
-        description="Folder on the controller with those used of `slack_url teams_url webhook_url deadman_url smtp_password`.",
+        description="Folder on the controller with those used of `slack_url teams_url webhook_url deadman_url smtp_password "
+        "grafana_password`.",
     )
     observability_ca: Path | None = Field(
         None,
@@ -63,6 +65,14 @@ class ObservabilitySettings(RoleSettings):
     )
     observability_days: int = Field(30, ge=1, le=1000, description="How long figures are kept.")
     observability_size: str = Field("2GB", pattern=r"^[1-9][0-9]*[MG]B$", description="How much disk they may take.")
+    observability_grafana_port: int | None = Field(
+        None,
+        ge=1024,
+        le=65535,
+        description="TCP port of Grafana behind TLS (stack_tls_port), with Loki beside it; None: neither. "
+        "Its first login is `operator` with the secret `grafana_password`.",
+    )
+    observability_log_days: int = Field(30, ge=1, le=1000, description="How long Loki keeps lines of logs.")
     observability_refused_keys: int = Field(10, ge=1, description="Wrong keys within five minutes: more are an alert.")
     observability_limited_requests: int = Field(
         50, ge=1, description="Requests over a limit within five minutes: the same."
@@ -77,6 +87,13 @@ class ObservabilitySettings(RoleSettings):
         60, gt=0, description="How long one in ten may wait for the first word."
     )
     observability_disk_free: float = Field(0.1, gt=0, lt=1, description="Part of each disk that has to be free.")
+
+    observability_memory_free: float = Field(0.05, gt=0, lt=1, description="Part of the memory that has to be free.")
+    observability_temperature: float = Field(90, gt=0, description="Degrees Celsius of a sensor: more are an alert.")
+    observability_certificate_days: int = Field(
+        14, ge=1, description="How long the certificate of TLS has to hold still."
+    )
+    observability_restarts: int = Field(2, ge=0, description="How often a container may start again within 15 minutes.")
 
     @field_validator("observability_hours")
     @classmethod
@@ -106,6 +123,12 @@ class ObservabilitySettings(RoleSettings):
         return network
 
     @model_validator(mode="after")
+    def _grafana_has_something_to_show(self) -> Self:
+        if self.observability_grafana_port and not self.observability:
+            raise ValueError("observability_grafana_port needs observability = True")
+        return self
+
+    @model_validator(mode="after")
     def _mail_is_whole(self) -> Self:
         given = (self.observability_mail_server, self.observability_mail_from, self.observability_mail_to)
         if "email" in self.observability_receivers and not all(given):
@@ -122,7 +145,8 @@ class ObservabilitySettings(RoleSettings):
     def secret_files(self) -> list[str]:
         """What has to lie in the folder of secrets."""
         mail = ["email"] if "email" in self.observability_receivers and self.observability_mail_user else []
-        return [FILES[one] for one in (*self.urls, *mail)]
+        grafana = [GRAFANA_PASSWORD] if self.observability_grafana_port else []
+        return [*(FILES[one] for one in (*self.urls, *mail)), *grafana]
 
     @property
     def mail(self) -> Mail | None:
@@ -164,6 +188,10 @@ class ObservabilitySettings(RoleSettings):
             "tokens_hour",
             "first_byte_seconds",
             "disk_free",
+            "memory_free",
+            "temperature",
+            "certificate_days",
+            "restarts",
             "audit_seconds",
         )
         return {name: getattr(self, f"observability_{name}") for name in names}

@@ -13,6 +13,8 @@ UIDS = {
     "tls": 10004,
     "prometheus": 10005,
     "alertmanager": 10006,
+    "grafana": 10007,
+    "loki": 10008,
 }  # as `user:` in compose/; a test holds them equal
 
 

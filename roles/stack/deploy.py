@@ -11,14 +11,13 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle import audit, audit_receiver, certificates, keys
+from citadelle import audit, audit_receiver, certificates, keys, retention, textfile
 from citadelle.accelerator.budget import Budget, Given, Sizing
 from citadelle.accelerator.decision import Choice, Decision
 from citadelle.accelerator.hardware import Hardware
 from citadelle.accelerator.shape import read_shape
 from citadelle.models import verify
 from citadelle.models.lock import LockedModel, ModelsLock
-from citadelle.observability import config, vault
 from citadelle.operations import accelerator, docker, files
 from citadelle.operations import stack as operations
 from citadelle.release import Release, release, write_env
@@ -29,15 +28,16 @@ from roles.observability.settings import ObservabilitySettings
 from roles.service_user.settings import ServiceUserSettings
 from roles.stack.models import Offered, offered_models
 from roles.stack.settings import StackSettings
+from roles.stack.watching import overlays, tls_is_there, watching, watching_images
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 MODES = {"/usr/local/lib/citadelle/stack": "755"}
 AUDIT = "citadelle-audit"
+PERIODS = "/etc/systemd/system/citadelle-retention.service.d/settings.conf"
 MOUNTED = re.compile(r"\.\./policies/([A-Za-z0-9._-]+)")
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
 TLS = "TLS_IMAGE"
-WATCHING = ("PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE")
 TLS_FOLDER = "/etc/citadelle/tls"
 
 
@@ -89,9 +89,10 @@ def stack_release(
     overlay = [f"accelerator.{decision.overlay}.yaml"] if decision.overlay else []
     tls = ["tls.yaml"] if settings.stack_tls_port else []
     watched, further = watching(seen)
-    watch = ["observability.yaml"] if further else []
     values: dict[str, object] = {
-        "COMPOSE_FILE": ":".join(["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay, *tls, *watch]),
+        "COMPOSE_FILE": ":".join(
+            ["compose.yaml", f"engine.{settings.stack_engine}.yaml", *overlay, *tls, *overlays(seen)]
+        ),
         "GATEWAY_BIND": settings.stack_bind,
         "GATEWAY_PORT": settings.stack_port,
         "MODELS_DIR": verify.TARGET,
@@ -113,34 +114,12 @@ def stack_release(
     if settings.stack_tls_port:
         values |= {"TLS_BIND": settings.stack_tls_bind, "TLS_PORT": settings.stack_tls_port, "TLS_DIR": TLS_FOLDER}
     extra = {
-        "images.lock.env": write_env(images(settings, decision.image, WATCHING if further else ())),
+        "images.lock.env": write_env(images(settings, decision.image, watching_images(seen))),
         "stack.env": write_env(values | decision.env | watched),
         operations.PLAN: plan(size.choice, decision, budget),
         **further,
     }
     return release({"compose": ROOT / "compose"}, extra | policies(ROOT))
-
-
-def watching(settings: ObservabilitySettings) -> tuple[dict[str, object], dict[str, bytes]]:
-    """What Prometheus and Alertmanager add to a release: variables, and their configurations; nothing where they are not wanted."""
-    if not settings.observability:
-        return {}, {}
-    bases = {name: (ROOT / f"compose/{name}/{name}.yaml").read_text() for name in vault.OWNERS}
-    seconds, address = settings.observability_seconds, config.gateway(settings.observability_network)
-    values: dict[str, object] = {
-        "WATCH_SUBNET": settings.observability_network,
-        "PROMETHEUS_DAYS": f"{settings.observability_days}d",
-        "PROMETHEUS_SIZE": settings.observability_size,
-        "PROMETHEUS_RESEND": f"{min(60, seconds)}s",
-    }
-    values |= {f"{name.upper()}_DIR": vault.DATA / name for name in bases}
-    values |= {f"{name.upper()}_SECRETS": vault.RUN / name for name in bases}
-    made = {
-        "prometheus": config.prometheus(bases["prometheus"], host.name.rpartition("/")[2], seconds, address),
-        "alertmanager": config.alertmanager(bases["alertmanager"], settings.alerting),
-        "limits": config.limits(settings.limits),
-    }
-    return values, {f"observability/{name}.yaml": content for name, content in made.items()}
 
 
 def policies(root: Path) -> dict[str, bytes]:
@@ -170,15 +149,20 @@ def planned(
     return lambda: made(accelerator.hardware())
 
 
-def host_files() -> list[files.File]:
-    """What runs on the host beside the containers: the stack's script and units, and the programs of keys and audit."""
-    programs = {
-        keys.PROGRAM: keys.__file__,
-        audit.PROGRAM: audit.__file__,
-        audit_receiver.PROGRAM: audit_receiver.__file__,
-    }
+def host_files(settings: StackSettings, seen: ObservabilitySettings) -> list[files.File]:
+    """What runs on the host beside the containers: the stack's script and units, and the programs of keys, audit and deletion."""
+    programs = {one.PROGRAM: str(one.__file__) for one in (keys, audit, audit_receiver, retention, textfile)}
     placed = [files.File(path, Path(source).read_bytes(), mode="755") for path, source in programs.items()]
-    return [*placed, *files.role_files(FILES, MODES)]
+    return [*placed, *files.role_files(FILES, MODES), files.File(PERIODS, periods(settings, seen).encode())]
+
+
+def periods(settings: StackSettings, seen: ObservabilitySettings) -> str:
+    """How long each store may keep what it has, for the unit of the deletion."""
+    days = {"audit": settings.stack_audit_days, "journal": settings.stack_journal_days}
+    days |= {"figures": seen.observability_days} if seen.observability else {}
+    days |= {"logs": seen.observability_log_days} if seen.observability_grafana_port else {}
+    words = "".join(f" --{store}-days {count}" for store, count in days.items() if count)
+    return f"[Service]\nExecStart=/usr/bin/python3 -I -B {retention.PROGRAM}{words}\n"
 
 
 def tls_files(settings: StackSettings, owner: str, now: datetime) -> list[files.File]:
@@ -205,7 +189,8 @@ def stack() -> None:
     """A release is placed before anything running is touched; it becomes current only when every service is healthy."""
     settings, models = StackSettings.from_host(host), ModelFilesSettings.from_host(host)
     seen = ObservabilitySettings.from_host(host)
-    further = WATCHING if seen.observability else ()
+    tls_is_there(seen, settings)
+    further = watching_images(seen)
     images(settings, further=further)  # what is wrong with them is told before anything else
     choice = AcceleratorSettings.from_host(host).choice(settings)
     served = offered_models(settings, models)
@@ -221,9 +206,10 @@ def stack() -> None:
     # One operation: each costs every run a question. Caddy reads its certificate at its start alone.
     files.present(
         name="Place the stack's programs, unit and certificate",
-        files=[*host_files(), *secured],
-        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack"
-        f" && systemctl try-restart {AUDIT}.service"
+        files=[*host_files(settings, seen), *secured],
+        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack citadelle-retention.timer"
+        f" && systemctl try-restart {AUDIT}.service && systemctl restart citadelle-retention.timer"
+        " && systemctl start --no-block citadelle-retention.service"
         " && docker ps --quiet --filter label=com.docker.compose.service=tls | xargs -r docker restart",
     )
     operations.release(name="Place the operator's key and the release of the stack", content=content)

@@ -59,6 +59,15 @@ class StackSettings(RoleSettings):
         pattern=r"^(-1|[1-9][0-9]*[smh])$",
         description="How long Ollama keeps a model loaded: `30m`, `-1` for good; None: for good where it takes at most 3/4 of the memory.",
     )
+    stack_audit_days: int = Field(
+        365, ge=7, le=3650, description="How long records of the audit trail are kept, and keys that have ended."
+    )
+    stack_journal_days: int | None = Field(
+        90,
+        ge=1,
+        le=3650,
+        description="How long the host's journal is kept, the stack's lines with it; None: as long as journald does.",
+    )
     stack_images_archive: Path | None = Field(
         None,
         description="Archive on the controller that `citadelle images build` wrote; without it hosts pull from the lock's registries.",

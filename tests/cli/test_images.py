@@ -15,6 +15,7 @@ from citadelle import images
 from citadelle.cli import images as cli
 from citadelle.release import read_env
 from roles.stack.settings import StackSettings
+from roles.stack.watching import SHOWING, WATCHING
 from tests.cli.conftest import Command
 from tests.conftest import ROOT
 from tests.images import archive
@@ -110,6 +111,17 @@ def test_the_archive_its_lock_and_what_to_set(
         "citadelle/rag",
     ]
     assert all("@sha256:" in reference for reference in locked.values())
+
+
+def test_what_watches_and_what_shows_comes_as_it_is_pinned(
+    command: Command, machine: Machine, words: list[str], tmp_path: Path
+) -> None:
+    assert command(*words, "--observability", "--grafana").code == 0
+    locked = read_env((tmp_path / "out/images.lock.env").read_text())
+    names = (*WATCHING, *SHOWING)
+    assert {name: locked.get(name) for name in names} == {
+        name: machine.pins[name].removeprefix("docker.io/") for name in names
+    }
 
 
 def test_bases_by_digest_for_the_hosts_platform_and_builds_without_network(

@@ -21,11 +21,11 @@ from citadelle.accelerator.variants import LINUX, WSL
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
 STACK_ENV = Path(__file__).with_name("stack.env")
 ENGINES = ("ollama", "llamacpp")
-LISTS = {"volumes", "devices", "group_add"}  # of which Compose takes the entries of both files
+LISTS = {"volumes", "devices", "group_add", "ports"}  # of which Compose takes the entries of both files
 
 
 class Combination(NamedTuple):
-    """An engine, an accelerator that it can use, and one more file, "tls" or "observability"; "" is none."""
+    """An engine, an accelerator that it can use, and further files, "tls", "observability", or several joined by "+"; "" is none."""
 
     engine: str
     accelerator: str = ""
@@ -39,6 +39,7 @@ COMBINATIONS = [
     *map(Combination, ENGINES),
     *(Combination(engine, further="tls") for engine in ENGINES),
     Combination("ollama", further="observability"),
+    Combination("ollama", further="tls+observability+dashboards"),
     *sorted(
         Combination(engine, variant.overlay)
         for variant in {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values())}.values()
@@ -56,7 +57,7 @@ def files(engine: str, accelerator: str = "", further: str = "") -> list[Path]:
     names = [
         f"engine.{engine}",
         *([f"accelerator.{accelerator}"] if accelerator else []),
-        *([further] if further else []),
+        *(further.split("+") if further else []),
     ]
     return [COMPOSE / "compose.yaml", *(COMPOSE / f"{name}.yaml" for name in names)]
 

@@ -29,6 +29,7 @@ EXCLUDED = {
         "alertmanager",
         "'/run/citadelle/observability/alertmanager'",
     ): "secrets of its receivers, in memory, read-only",
+    ("CL-0013", "grafana", "'/run/citadelle/observability/grafana'"): "its own secrets, in memory, read-only",
     ("CL-0013", "gateway", "'/etc/citadelle/gateway'"): "keyed hashes and their pepper, read-only: holds no key",
 }
 

@@ -29,10 +29,21 @@ def test_each_accelerator_has_its_file_and_each_file_its_accelerator() -> None:
 @each
 def test_services_and_published_ports(combination: render.Combination) -> None:
     model = render.own_model(*combination)
-    before = ["tls"] if combination.further == "tls" else []
-    watching = ["prometheus", "alertmanager"] if combination.further == "observability" else []
-    assert set(model["services"]) == {"engine", "gateway", "rag", *before, *watching}
-    assert [name for name, service in model["services"].items() if service.get("ports")] == ["gateway", *before]
+    parts = {"tls": {"tls"}, "observability": {"prometheus", "alertmanager"}, "dashboards": {"grafana", "loki"}}
+    further = set().union(*(parts[name] for name in combination.further.split("+") if name))
+    assert set(model["services"]) == {"engine", "gateway", "rag"} | further
+    published = {name for name, service in model["services"].items() if service.get("ports")}
+    assert published == {"gateway"} | further & {"tls", "loki"}
+
+
+def test_logs_are_taken_on_the_loopback_address_and_grafana_is_behind_tls() -> None:
+    services = render.own_model("ollama", further="tls+observability+dashboards")["services"]
+    assert [(port["host_ip"], port["published"]) for port in services["loki"]["ports"]] == [("127.0.0.1", "3100")]
+    assert [port["target"] for port in services["tls"]["ports"]] == [8443, 8444]
+    assert set(services["grafana"]["networks"]) & set(services["tls"]["networks"]) == {"dashboards"}
+    assert set(services["grafana"]["networks"]) & set(services["prometheus"]["networks"]) == {"eyes"}
+    caddy = (render.COMPOSE / "tls/Caddyfile").read_text("utf-8")
+    assert "\n:8444 {\n\timport secured\n\treverse_proxy grafana:3000 {" in caddy
 
 
 @each

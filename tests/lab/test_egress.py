@@ -74,6 +74,28 @@ def test_no_name_of_the_outside_is_told(pcs: list[Pc], attempt: Try, read: Read)
         assert counted(read, pc)["from_containers"] > before
 
 
+AS_ROOT_THEN_NOT = """
+import os, socket
+listener = socket.create_server(('127.0.0.1', 3100))
+socket.create_connection(('127.0.0.1', 3100), 5).close()
+print('root is let in')
+os.setuid(65534)
+try:
+    socket.create_connection(('127.0.0.1', 3100), 5)
+except ConnectionRefusedError:
+    print('nobody is not')
+"""
+
+
+def test_only_root_reaches_the_intake_of_logs(pcs: list[Pc], read: Read) -> None:
+    """Where Loki does not run, something else listens at its port."""
+    for pc in pcs:
+        before = counted(read, pc)["to_logs"]
+        said = read(pc, f'python3 -I -c "{AS_ROOT_THEN_NOT}"')
+        assert said.splitlines() == ["root is let in", "nobody is not"]
+        assert counted(read, pc)["to_logs"] > before
+
+
 def test_a_container_does_not_reach_its_own_host(pcs: list[Pc], attempt: Try, read: Read) -> None:
     for pc in pcs:
         before = counted(read, pc)["to_host"]

@@ -16,7 +16,7 @@ class Case(NamedTuple):
 
 LIMITS = {
     "refused_keys": 10, "limited_requests": 50, "engine_failures": 5, "tokens_hour": 50000, "first_byte_seconds": 60,
-    "disk_free": 0.1, "audit_seconds": 900,
+    "disk_free": 0.1, "audit_seconds": 900, "memory_free": 0.05, "temperature": 90, "certificate_days": 14, "restarts": 2,
 }  # fmt: skip
 FILE = '{file="/var/lib/node_exporter/textfile/citadelle_host.prom"}'
 DISK = '{mountpoint="/",fstype="ext4"}'
@@ -25,6 +25,15 @@ TEMPERATURE = '{chip="coretemp",sensor="temp1"}'
 
 def refused(code: str, values: str) -> dict[str, str]:
     return {f'gateway_refusals_total{{code="{code}"}}': values}
+
+
+def kept(limit: str) -> dict[str, str]:
+    """The trail's oldest record is of minute 0, and may be as old as `limit` says, less two days."""
+    return {
+        'citadelle_retention_oldest_timestamp_seconds{store="audit"}': "0x70",
+        'citadelle_retention_limit_seconds{store="audit"}': limit,
+        "citadelle_retention_ran_timestamp_seconds": "0x70",
+    }
 
 
 def slow(bucket: str) -> dict[str, str]:
@@ -109,6 +118,7 @@ CASES = {
         {"citadelle_certificate_not_after_timestamp_seconds": "1209000x20"},
         {"citadelle_certificate_not_after_timestamp_seconds": "1210500x20"},
     ),
+    "RetentionExceeded": Case(kept("-172801x70"), kept("0x70"), 62, {"store": "audit"}),
     "AlertDeliveryFailing": Case(
         {'alertmanager_notifications_failed_total{integration="slack",reason="other"}': "0 0 1x20"},
         {'alertmanager_notifications_failed_total{integration="slack",reason="other"}': "1x20"},

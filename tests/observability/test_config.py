@@ -18,7 +18,8 @@ from citadelle.observability import config
 from citadelle.settings import DeployError
 from roles.observability import deploy
 from roles.observability.settings import ObservabilitySettings
-from roles.stack.deploy import watching
+from roles.stack.settings import StackSettings
+from roles.stack.watching import tls_is_there, watching
 from tests.conftest import ROOT
 from tests.lab import builds
 
@@ -70,6 +71,56 @@ def test_prometheus_asks_as_often_as_the_setting_says_and_the_host_at_its_addres
     assert set(targets) == {"gateway", "host", "prometheus", "alertmanager"}
 
 
+SHOWN = {"observability_grafana_port": 3443, "observability_log_days": 7, "observability_seconds": 15}
+
+
+def test_loki_keeps_lines_as_long_as_the_setting_says_and_grafana_knows_how_often_prometheus_asks() -> None:
+    values, found = watching(ObservabilitySettings(**ALL, **SHOWN))
+    told = yaml.safe_load(found["observability/loki.yaml"])
+    assert (told["limits_config"]["retention_period"], told["limits_config"]["max_query_length"]) == ("168h", "192h")
+    assert told["compactor"]["retention_enabled"]
+    sources = yaml.safe_load(found["observability/grafana/provisioning/datasources/citadelle.yaml"])["datasources"]
+    assert {one["uid"]: one["jsonData"].get("timeInterval") for one in sources} == {"prometheus": "15s", "loki": None}
+    assert not any(one["editable"] for one in sources)
+    assert sources[0]["secureJsonData"] == {"basicAuthPassword": "$__file{/run/secrets/password}"}
+    boards = {path.rpartition("/")[2] for path in found if "/dashboards/" in path}
+    sources = {f"{path.stem}.json" for path in (ROOT / "compose/grafana/dashboards").glob("*.yaml")}
+    assert boards == {"citadelle.yaml", *sources}
+    assert values["GRAFANA_PORT"] == 3443
+
+
+def paths(told: dict[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    """Each key of a configuration, with the section that it stands in."""
+    for key, value in told.items():
+        yield place, key
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                yield from paths(inner, f"{place}.{key}".strip("."))
+
+
+def test_loki_knows_every_key_that_it_is_told() -> None:
+    """By its own reference: an unknown one would stop it at its start. Loki itself is not here."""
+    known = yaml.safe_load((ROOT / "tests/observability/loki_keys.yaml").read_text())
+    told = yaml.safe_load(watching(ObservabilitySettings(**ALL, **SHOWN))[1]["observability/loki.yaml"])
+    found = list(paths(told))
+    assert len(found) > 50
+    assert [(place, key) for place, key in found if key not in known[place]] == []
+
+
+def test_without_grafana_a_release_has_nothing_of_it() -> None:
+    values, found = watching(ObservabilitySettings(**ALL))
+    assert not any("grafana" in name.lower() or "loki" in name.lower() for name in (*values, *found))
+
+
+def test_grafana_is_refused_without_tls_and_on_its_port() -> None:
+    settings = ObservabilitySettings(**ALL, **SHOWN)
+    tls_is_there(settings, StackSettings(stack_tls_port=8443))
+    tls_is_there(ObservabilitySettings(**ALL), StackSettings())
+    for stack in (StackSettings(), StackSettings(stack_tls_port=3443)):
+        with pytest.raises(DeployError, match=r"@linux/srv1: observability_grafana_port .*: 3443\nhint: "):
+            tls_is_there(settings, stack)
+
+
 def test_each_receiver_has_its_file_and_the_one_way_out() -> None:
     told = made(observability_ca="/ca.pem")["alertmanager"]
     people, deadman, _ = told["receivers"]
@@ -119,6 +170,7 @@ def test_use_outside_hours_is_told_only_where_hours_are_named() -> None:
         {"observability_hours": "8-19"}, {"observability_hours": "19:00-08:00"}, {"observability_time_zone": "Mars/Olympus"},
         {"observability_network": "10.9.9.0/30"}, {"observability_mail_to": None}, {"observability_receivers": ["pigeon"]},
         {"observability_mail_server": "mail.example"}, {"observability_size": "all"}, {"observability_mail_to": "a@b, c@d"},
+        {"observability": False, "observability_grafana_port": 3443},
     ],
     ids=str,
 )  # fmt: skip

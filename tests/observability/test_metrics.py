@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from citadelle import audit
+from citadelle import audit, textfile
 from citadelle.observability import metrics
 
 PIN = "r.example/rag:1@sha256:" + "1" * 64
@@ -44,7 +44,11 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def lines(*found: dict, said: dict[str, str]) -> set[str]:
     said |= {"docker ps": "id", "docker container": json.dumps(found)}
-    return {line for line in metrics.text(list(metrics.containers())).splitlines() if not line.startswith("#")}
+    return {
+        line
+        for line in textfile.text(list(metrics.containers()), metrics.TEXTS).splitlines()
+        if not line.startswith("#")
+    }
 
 
 def test_a_container_is_what_the_release_says(said: dict[str, str]) -> None:
@@ -81,7 +85,7 @@ def test_a_look_that_fails_takes_no_other_along_and_leaves_nothing_half_said(
     def whole() -> Iterator[metrics.Sample]:
         yield "citadelle_firewall_loaded", {}, True
 
-    found = metrics.text(list(metrics.looked({"audit": broken, "firewall": whole})))
+    found = textfile.text(list(metrics.looked({"audit": broken, "firewall": whole})), metrics.TEXTS)
     assert [line for line in found.splitlines() if not line.startswith("#")] == [
         'citadelle_probe_ok{probe="audit"} 0', 'citadelle_probe_ok{probe="firewall"} 1', "citadelle_firewall_loaded 1",
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from gateway.metrics import WATCHED, Metrics
 
+from citadelle import retention
 from citadelle.models import verify
 from citadelle.observability import config, metrics
 from roles.observability.settings import ObservabilitySettings
@@ -57,7 +58,12 @@ def exported() -> set[str]:
     families = list(Metrics({"keys": float, "requests_under_way": float, "audit_kept": float}).collect())
     gateway = {family.name + ("_total" if family.type == "counter" else "") for family in families}
     gateway |= {f"{family.name}_bucket" for family in families if family.type == "histogram"}
-    return gateway | set(metrics.TEXTS) | set(re.findall(r"llm_\w+", Path(verify.__file__).read_text()))
+    return (
+        gateway
+        | set(metrics.TEXTS)
+        | set(retention.TEXTS)
+        | set(re.findall(r"llm_\w+", Path(verify.__file__).read_text()))
+    )
 
 
 def test_every_metric_of_a_rule_is_exported_and_every_code_is_counted_from_zero() -> None:

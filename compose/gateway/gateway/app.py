@@ -103,7 +103,7 @@ class Gateway:
             self._recorded(exchange)
         event(
             "request",
-            key=exchange.holder, route=exchange.route, status=exchange.status, code=exchange.code, stream=exchange.stream,
+            id=exchange.id, route=exchange.route, status=exchange.status, code=exchange.code, stream=exchange.stream,
             bytes_in=exchange.bytes_in, bytes_out=exchange.bytes_out, ms=exchange.milliseconds,
         )  # fmt: skip
 

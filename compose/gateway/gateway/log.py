@@ -1,4 +1,7 @@
-"""One JSON line per event on stderr. Fields are an allow-list of metadata: nothing a client wrote can be among them."""
+"""One JSON line per event on stderr. Fields are an allow-list of metadata: nothing a client wrote can be among them.
+
+Nor whose request it was: the line has the id of the request's record, and the record, in the audit trail, has the key.
+"""
 
 import sys
 import time
@@ -7,7 +10,7 @@ import orjson
 
 FIELDS = frozenset(
     {
-        "key",
+        "id",
         "route",
         "status",
         "code",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pyinfra.context import ctx_host
@@ -21,9 +22,10 @@ from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
-from roles.stack.deploy import IMAGES, WATCHING, images, policies, sizing, stack_release
+from roles.stack.deploy import IMAGES, images, policies, sizing, stack_release
 from roles.stack.models import Offered, chat_model, embed_model, offered_models
 from roles.stack.settings import StackSettings
+from roles.stack.watching import SHOWING, WATCHING
 from tests.accelerator.gguf import gguf
 from tests.accelerator.gguf import sizing as size
 from tests.accelerator.trees import KINDS, read, recorded
@@ -131,10 +133,11 @@ def settings(tmp_path: Path) -> StackSettings:
     return StackSettings(stack_images_lock=lock)
 
 
-def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto", *, seen: bool = False) -> Release:
+def made(settings: StackSettings, hardware: Hardware = BARE, wanted: str = "auto", **seen: Any) -> Release:
+    """`seen`: settings of the role observability, without its name before them."""
     model = chat_model(settings, ModelFilesSettings(models_lock=ROOT / "policies/models.lock.json"))
     choice = AcceleratorSettings(accelerator=wanted).choice(settings)
-    return stack_release(settings, Offered(model), size(choice), hardware, ObservabilitySettings(observability=seen))
+    return stack_release(settings, Offered(model), size(choice), hardware, ObservabilitySettings(**seen))
 
 
 def env(release: Release, name: str = "stack.env") -> dict[str, str]:
@@ -173,15 +176,36 @@ def test_every_variable_of_the_stack_is_there_with_each_accelerator(settings: St
 
 def test_what_sees_and_alerts_is_part_of_a_release_where_it_is_wanted(settings: StackSettings) -> None:
     with pytest.raises(DeployError, match="images lock gives no digest: PROMETHEUS_IMAGE, ALERTMANAGER_IMAGE in "):
-        made(settings, seen=True)
+        made(settings, observability=True)
     lock = settings.stack_images_lock
     lock.write_text(lock.read_text() + "".join(f"{name}=r.example/{name}:1@sha256:{'0' * 64}\n" for name in WATCHING))
-    release = made(settings, seen=True)
+    release = made(settings, observability=True)
     assert env(release)["COMPOSE_FILE"].endswith(":observability.yaml")
     assert {f"observability/{name}.yaml" for name in ("prometheus", "alertmanager", "limits")} <= release.files.keys()
-    used = set(re.findall(r"\$\{(\w+):", release.files["compose/observability.yaml"].decode()))
-    assert used <= env(release).keys() | env(release, "images.lock.env").keys()
+    assert required(release, "observability") <= given(release)
     assert not any(name.startswith("observability/") for name in made(settings).files)
+
+
+def required(release: Release, name: str) -> set[str]:
+    return set(re.findall(r"\$\{(\w+):", release.files[f"compose/{name}.yaml"].decode()))
+
+
+def given(release: Release) -> set[str]:
+    return env(release).keys() | env(release, "images.lock.env").keys()
+
+
+def test_grafana_and_loki_come_behind_tls_with_all_that_they_need(settings: StackSettings) -> None:
+    lock = settings.stack_images_lock
+    names = (*WATCHING, "TLS_IMAGE")
+    lock.write_text(lock.read_text() + "".join(f"{name}=r.example/{name}:1@sha256:{'0' * 64}\n" for name in names))
+    settings = settings.model_copy(update={"stack_tls_port": 8443})
+    with pytest.raises(DeployError, match="images lock gives no digest: GRAFANA_IMAGE, LOKI_IMAGE in "):
+        made(settings, observability=True, observability_grafana_port=3443)
+    lock.write_text(lock.read_text() + "".join(f"{name}=r.example/{name}:1@sha256:{'0' * 64}\n" for name in SHOWING))
+    release = made(settings, observability=True, observability_grafana_port=3443)
+    assert env(release)["COMPOSE_FILE"].endswith(":tls.yaml:observability.yaml:dashboards.yaml")
+    assert required(release, "dashboards") <= given(release)
+    assert {"observability/loki.yaml", "observability/grafana/dashboards/overview.json"} <= release.files.keys()
 
 
 def test_an_accelerators_image_takes_the_engines_place(settings: StackSettings, tmp_path: Path) -> None:
