@@ -124,7 +124,7 @@ class Connection:
             return transport, is_new
 
 
-_connections: dict[tuple[str, int, str], Connection] = {}
+_connections: dict[tuple[str, int, str, str | None, str], Connection] = {}
 
 
 def connection(target: Target) -> Connection:

@@ -37,9 +37,9 @@ class Target:
         )
 
     @property
-    def identity(self) -> tuple[str, int, str]:
-        """What makes two hosts share a connection."""
-        return self.hostname, self.port, self.user
+    def identity(self) -> tuple[str, int, str, str | None, str]:
+        """What makes two hosts share a connection: nobody goes through a door that another one's key or known hosts opened."""
+        return self.hostname, self.port, self.user, self.key, self.known_hosts
 
     @property
     def known_as(self) -> str:

@@ -33,7 +33,7 @@ def assert_told(run: Run, failed: str, what: str) -> None:
 # Beside the PCs as they are: their addresses once more under other names, each with a way that is broken.
 BROKEN = """
 def _again(hosts, name, **other):
-    return [(host.split("/")[0] + "/" + name, data | other) for host, data in hosts[:1]]
+    return [(host.split("/")[0] + "/" + name, data | {{"stack_tls_port": None}} | other) for host, data in hosts[:1]]
 linux += _again(linux, "gone", ssh_hostname={nobody!r})
 linux += _again(linux, "changed", ssh_known_hosts_file={other!r})
 linux += _again(linux, "unknown", ssh_known_hosts_file={empty!r})
@@ -68,18 +68,19 @@ def test_every_broken_way_is_told_with_its_cure_and_the_others_finish(
     assert rollout().changed_nothing
 
 
-def test_a_missing_distribution(control: Callable[..., str]) -> None:
+def test_a_missing_distribution(control: Callable[..., str], other_inventory: Callable[..., str]) -> None:
+    """Without a file to import it is an error; with one, the next run registers it again."""
     control("distro", "missing")
-    try:
-        run = rollout()
-        assert run.code == 1
-        assert "@windows/pc1: WSL distribution is missing: citadelle" in run.text
-        assert "hint: set wsl_rootfs" in run.text
-        assert "@wsl/pc1: its Windows side has failed: @windows/pc1" in run.text
-        assert run.hosts("error") == {"@windows/pc1", "@wsl/pc1"}
-        assert "@linux/srv1" in run.hosts("no_change")
-    finally:
-        control("distro", "present")
+    run = rollout(inventory=other_inventory(pc1={"wsl_rootfs": None, "wsl_rootfs_sha256": None}))
+    assert run.code == 1, run.text
+    assert "@windows/pc1: WSL distribution is missing: citadelle" in run.text
+    assert "hint: set wsl_rootfs" in run.text
+    assert "@wsl/pc1: its Windows side has failed: @windows/pc1" in run.text
+    assert run.hosts("error") == {"@windows/pc1", "@wsl/pc1"}
+    assert "@linux/srv1" in run.hosts("no_change")
+    run = rollout()
+    assert run.code == 0, run.text
+    assert "WSL | Register the WSL distribution" in run.operations("success", "@windows/pc1")
     assert rollout().changed_nothing
 
 

@@ -14,7 +14,7 @@ HELP = """control WORD [VALUE]
   slow SECONDS       each process start takes that long (0 = off)
   language fr|en     French or English Windows
   edition home|pro|enterprise
-  distro missing|present [NAME]   whoever has it registered
+  distro missing|present [NAME]   of everybody; of the caller
   fuse N             PowerShell dies, as in a loss of power, right after its Nth change of the state (0 = never)
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
   firewall, sshd     firewall and SSH server of this machine as the double's state and files say
@@ -57,19 +57,12 @@ def _edition(word: str) -> None:
 
 
 def _distro(state: str, name: str = "citadelle") -> None:
-    kept = home.STATE_DIR / f"distro-{name.lower()}.json"  # what `missing` took, for `present`
-    if state not in ("missing", "present"):
-        raise Usage(f"unknown state of a distribution: {state}")
     if state == "missing":
-        taken = distros.take(name)
-        if taken:
-            home.replace_text(kept, json.dumps(taken))
-    elif kept.exists():
-        with home.change(home.REGISTRY) as registry:
-            registry.update(home.load(kept))
-        kept.unlink()
-    elif not distros.find(name):
+        distros.take(name)
+    elif state == "present" and not distros.find(name):
         distros.register(name, f"C:\\WSL\\{name}")
+    elif state != "present":
+        raise Usage(f"unknown state of a distribution: {state}")
 
 
 def _fuse(changes: str) -> None:

@@ -86,19 +86,16 @@ def unregister(distro: Distro) -> None:
         make_default(rest[0])
 
 
-def take(name: str) -> dict[str, Any]:
-    """Removes every registration of that name, whichever user's, and the `Lxss` keys that had it as their default; what these keys held."""
+def take(name: str) -> None:
+    """Removes every registration of that name, whichever user's it is, and each user's default where it was that one."""
     with home.change(home.REGISTRY) as content:
-        taken = {
-            key: values
-            for key, values in content.items()
-            if f"\\{TAIL}\\{{".lower() in key.lower()
-            and str(_value(values, "DistributionName", "")).lower() == name.lower()
-        }
-        for key in list(taken):
-            del content[key]
+        for key, values in list(content.items()):
             top, _, guid = key.rpartition("\\")
+            if (
+                not top.lower().endswith(TAIL.lower())
+                or str(_value(values, "DistributionName", "")).lower() != name.lower()
+            ):
+                continue
+            del content[key]
             if str(_value(content.get(top, {}), "DefaultDistribution", "")).lower() == guid.lower():
-                taken[top] = dict(content[top])
                 content[top].pop("DefaultDistribution")
-    return taken
