@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,13 +95,20 @@ def count(scenarios: list[Scenario], folder: Path) -> tuple[list[Round], dict[st
 
 
 def repeat(scenarios: list[Scenario], folder: Path, repetitions: int) -> list[Round]:
-    """Timed runs, tools in turn, so that a disturbance of the machine meets all of them."""
-    rounds = []
+    """Timed runs, tools in turn, so that a disturbance meets all of them. Stopped, it gives the repetitions that are whole."""
+    rounds: list[Round] = []
     for number in range(repetitions):
-        for scenario in scenarios:
-            for tool in scenario.tools:
-                rounds.append(nothing_to_do(scenario, tool, folder, say))
-                say(f"{number + 1}/{repetitions} {scenario.name}: {tool.name}: {rounds[-1].run.wall:.1f} s")
+        whole = len(rounds)
+        try:
+            for scenario in scenarios:
+                for tool in scenario.tools:
+                    rounds.append(nothing_to_do(scenario, tool, folder, say))
+                    say(f"{number + 1}/{repetitions} {scenario.name}: {tool.name}: {rounds[-1].run.wall:.1f} s")
+        except KeyboardInterrupt:
+            if not whole:
+                raise
+            say(f"stopped in repetition {number + 1}: its figures are left out")
+            return rounds[:whole]
     return rounds
 
 
@@ -124,6 +132,7 @@ def main() -> int:
         fleet.remove(state.log("benchmark-remove"))
         return 0
     machine = report.machine()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that `timeout` stops it as Ctrl-C does
     with workplace(keep=asked.keep) as folder:
         scenarios = prepare(asked, folder)
         checked = (
