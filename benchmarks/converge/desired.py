@@ -72,7 +72,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             {"path": f"{STORE}/{path}", "src": str(models.models_store / path)}
             for path in expected_files(lock.checked([model.name for model in wanted]))
         ],
-        "stack_files": [_file(file, folder) for file in host_files()],
+        "stack_files": [_file(file, folder) for file in host_files(stack, seen)],
         "images": {
             "references": references,
             "archive": str(stack.stack_images_archive),
