@@ -103,7 +103,7 @@ def test_stock_deploy_plans_each_claim(wanted: dict[str, Any]) -> None:
 def test_playbook_names_only_what_it_is_given(wanted: dict[str, Any]) -> None:
     text = json.dumps(SITE)
     registered = set(re.findall(r'"register": "(\w+)"', text))
-    used = set(re.findall(r"\{\{ \(?(\w+)", text))
+    used = set(re.findall(r"\{\{ (?:lookup\(\S+ |\()?(\w+)", text))
     assert used <= {"item", *wanted, *registered}
     assert {"accounts", "files", "models", "packages", "probes", "repairs"} <= used
     assert registered <= set(re.findall(r"\w+", " ".join(re.findall(r'"(?:when|changed_when)": "([^"]*)"', text))))
