@@ -43,6 +43,7 @@ def test_a_right_pc(audit: Any) -> None:
     assert (said.code, said.out, said.err) == (0, "pc1: 1 controls: 1 pass\n", "")
 
 
+@pytest.mark.lab
 def test_a_deviation_is_said_in_either_language(audit: Any) -> None:
     wrong = raw() | {"registry": {KEY: 0}}
     said = audit(wrong, controls="WIN-UAC-01")
@@ -59,6 +60,7 @@ def test_what_is_unknown_is_not_right(audit: Any) -> None:
     )
 
 
+@pytest.mark.lab
 def test_what_is_accepted_is_right_until_its_day(audit: Any, tmp_path: Path) -> None:
     for days, code in ((1, 0), (-1, 1)):
         waiver = {"control": "WIN-UAC-01", "host": "paris-*", "reason": "until the scanner is gone",

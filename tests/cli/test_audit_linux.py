@@ -36,6 +36,7 @@ def test_a_right_host(audit: Any) -> None:
     assert (said.code, said.out, said.err) == (0, "srv1: 1 controls: 1 pass\n", "")
 
 
+@pytest.mark.lab
 def test_a_deviation_is_said_in_either_language(audit: Any) -> None:
     wrong = {"platform": PLATFORM, "sshd": {"permitrootlogin": "yes"}}
     said = audit(wrong, control="LIN-SSH-01")

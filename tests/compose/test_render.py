@@ -64,6 +64,7 @@ def test_docker_compose_renders_it_without_a_warning(combination: render.Combina
 SLOW = [pytest.param(one, marks=pytest.mark.docker) for one in (*render.GENUINE[1].values, AMD)]
 
 
+@pytest.mark.lab
 @needs_plugin
 @pytest.mark.parametrize("combination", [render.GENUINE[0], *SLOW], ids=str)
 def test_a_missing_variable_stops_it(combination: render.Combination, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def test_bytes_that_are_no_text_fail_nobody(hosts: Hosts, linux_pc: Sshd) -> Non
     assert "surrogates not allowed" in output.stderr
 
 
+@pytest.mark.lab
 def test_commands_run_in_wsl_byte_for_byte_too(hosts: Hosts, windows_pc: WindowsPC, tmp_path: Path) -> None:
     host = the(hosts({"@wsl/pc": windows_pc.data}), "@wsl/pc")
     (tmp_path / "x").write_bytes(EVERY_BYTE)

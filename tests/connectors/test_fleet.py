@@ -8,6 +8,8 @@ import re
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tests.connectors.conftest import WindowsPC
 from tests.inventory.conftest import Checkout
 from tests.sshd import Sshd
@@ -94,6 +96,7 @@ SAID = {
 }
 
 
+@pytest.mark.lab
 def test_a_fact_that_cannot_be_read_fails_its_own_host_alone(
     checkout: Checkout, linux_pc: Sshd, tmp_path: Path
 ) -> None:
@@ -131,6 +134,7 @@ else:
 """
 
 
+@pytest.mark.lab
 def test_wsl_is_planned_before_it_is_there_and_served_in_the_same_run(
     checkout: Checkout, windows_pc: WindowsPC, tmp_path: Path
 ) -> None:

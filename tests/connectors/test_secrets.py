@@ -150,6 +150,7 @@ secret(name="A secret", _ignore_errors=True)
 """
 
 
+@pytest.mark.lab
 def test_the_most_talkative_run_does_not_say_them(checkout: Checkout, linux_pc: Sshd) -> None:
     word, given = canary(), canary()
     checkout.write("inventory/mine.py", f"linux = [('@linux/pc', {linux_pc.data!r})]\n")

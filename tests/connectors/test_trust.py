@@ -126,6 +126,7 @@ def test_an_old_way_of_encryption_is_refused(start: Start, tmp_path: Path, offer
     assert "Accepted publickey" not in server.log
 
 
+@pytest.mark.lab
 def test_each_fault_fails_its_own_host_alone(checkout: Checkout, sshd: Sshd, start: Start, tmp_path: Path) -> None:
     """One run of the real command over a right host and four wrong ones."""
     changed = start(Sshd(tmp_path / "changed"))

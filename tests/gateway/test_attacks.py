@@ -105,6 +105,7 @@ def check(stack: Stack, what: object) -> None:
     stack.engine.requests.clear()
 
 
+@pytest.mark.lab
 def test_exactly_one_system_message_arrives_ours(run: Run, policies: Any) -> None:
     add_routes(policies, "POST /api/generate")
     made = forms()
@@ -156,6 +157,7 @@ BODY = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.lab
 def test_whatever_is_generated_too(run: Run) -> None:
     bodies: list[dict[str, Any]] = []
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from .conftest import CHAT, KEY, MODEL, add_routes, write_keys
 from .double import EngineDouble, event, running, tool_call
@@ -154,6 +155,7 @@ async def _ask(url: str) -> None:
         await got.read()
 
 
+@pytest.mark.lab
 def test_no_secret_of_a_conversation_is_left_anywhere(policies: Path) -> None:
     add_routes(policies, "POST /v1/completions")
     write_keys(policies / "keys.json", KEY, groups=["staff"])

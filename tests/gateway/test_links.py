@@ -123,6 +123,7 @@ PIECES = [
 ]  # fmt: skip
 
 
+@pytest.mark.lab
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.lists(st.integers(0, 300), max_size=6))
 def test_any_text_and_any_cuts(text: str, cuts: list[int]) -> None:

@@ -57,6 +57,7 @@ def approval(tmp_path: Path) -> Approval:
     return Approval(tmp_path)
 
 
+@pytest.mark.lab
 def test_enough_keys_have_signed(approval: Approval) -> None:
     approval.sign(0)
     assert "1 valid signatures of trusted keys, 2 needed" in approval.refusal()

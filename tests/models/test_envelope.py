@@ -187,6 +187,7 @@ def test_spliced_files_pass_only_with_the_signed_content(edits: list[tuple[int, 
         assert (found.payload, found.payload_type) == (PAYLOAD, TYPE)
 
 
+@pytest.mark.lab
 @MANY
 @given(st.text(max_size=20), st.binary(max_size=64), st.text(max_size=20), st.binary(max_size=64))
 def test_two_contents_never_share_an_encoding(kind: str, payload: bytes, other_kind: str, other: bytes) -> None:

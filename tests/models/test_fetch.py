@@ -205,6 +205,7 @@ def test_a_manifest_in_another_layout_is_asked_for_and_judged(
     assert findings(tmp_path / "store", pretty) == []
 
 
+@pytest.mark.lab
 def test_killed_and_resumed_what_is_there_is_not_asked_for_again(
     tmp_path: Path, source: Path, lock: ModelsLock, registry: Registry
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ pieces = st.one_of(st.binary(max_size=8), st.sampled_from(snippets))
 splices = st.tuples(st.integers(0, len(GOOD)), st.integers(0, 80), pieces)
 
 
+@pytest.mark.lab
 @MANY
 @given(st.lists(splices, min_size=1, max_size=4))
 def test_spliced_bytes(edits: list[tuple[int, int, bytes]]) -> None:
@@ -102,6 +104,7 @@ def with_extra_pairs(draw: st.DrawFn) -> bytes:
     return json.dumps(good).replace(json.dumps(target), text, 1).encode()
 
 
+@pytest.mark.lab
 @MANY
 @given(with_extra_pairs())
 def test_one_key_too_many_is_never_accepted(raw: bytes) -> None:
@@ -116,6 +119,7 @@ def with_other_leaf(draw: st.DrawFn) -> bytes:
     return json.dumps(good).encode()
 
 
+@pytest.mark.lab
 @MANY
 @given(with_other_leaf())
 def test_another_value_is_never_taken_for_the_locked_one(raw: bytes) -> None:

@@ -121,6 +121,7 @@ def test_what_is_no_document_is_told_and_left_out(folder: Path) -> None:
     assert report.documents == 1
 
 
+@pytest.mark.lab
 def test_files_that_want_to_hurt_are_left_out_by_name_and_the_rest_is_read(folder: Path) -> None:
     (folder / "a.txt").write_text("La prime.")
     documents.zip_bomb(folder / "bomb.docx")

@@ -144,6 +144,7 @@ def test_it_listens_nowhere_else(service: subprocess.Popen[str]) -> None:
     assert inodes & listed == set()
 
 
+@pytest.mark.lab
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     place = tmp_path / "rag.sock"
     with running(place):
@@ -165,6 +166,7 @@ def test_nothing_of_a_question_is_logged(tmp_path: Path) -> None:
     assert output == ""
 
 
+@pytest.mark.lab
 def test_users_that_are_not_named_are_refused(tmp_path: Path) -> None:
     """The file's mode lets root in whoever the service is; the kernel's word on the peer does not."""
     place, me = tmp_path / "rag.sock", os.getuid()
@@ -204,6 +206,7 @@ def test_the_health_check_asks_for_real(place: Path) -> None:
         assert (health(place).stdout, health(place).returncode) == ("ready\n", 0)
 
 
+@pytest.mark.lab
 def test_the_health_check_fails_without_the_service(tmp_path: Path) -> None:
     place = tmp_path / "rag.sock"
     assert health(place).stdout == "FileNotFoundError\n"

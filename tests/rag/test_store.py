@@ -51,6 +51,7 @@ OPEN = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCh
 AUDIENCE = st.frozensets(st.sampled_from(GROUPS))
 
 
+@pytest.mark.lab
 @OPEN
 @given(st.lists(AUDIENCE, min_size=1, max_size=12), st.lists(AUDIENCE, min_size=4, max_size=4), st.booleans())
 def test_no_foreign_passage_is_ever_returned(

@@ -10,6 +10,7 @@ from tests.inventory.conftest import Checkout, checkout
 __all__ = ["checkout"]
 
 
+@pytest.mark.lab
 def test_a_typo_stops_the_run_before_any_change(checkout: Checkout) -> None:
     checkout.write("inventory/mine.py", 'here = [("@local", {"stack_prot": 9000})]\n')
     checkout.write("deploy.py", (ROOT / "deploy.py").read_text())
