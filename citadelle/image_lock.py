@@ -16,9 +16,12 @@ from citadelle.registry import Found, Image, Registry, RegistryError
 from citadelle.release import read_env
 
 ENTRY = re.compile(r"(?m)(?P<comment>(?:^#.*\n)*)^(?P<name>[A-Z][A-Z0-9_]*)=(?P<reference>\S+)$")
+# An entry without a digest is a comment: nothing takes it for a pin, and `lock` makes one of it.
+OPEN = re.compile(r"(?m)(?P<comment>(?:^# .*\n)*)^#(?P<name>[A-Z][A-Z0-9_]*)=(?P<reference>\S+)$")
 # The sentence that says where a digest came from, at the end of an entry's comment.
 ORIGIN = re.compile(
-    r" (\d+ public sources? agrees?; confirm with docker buildx imagetools inspect before a release|Asked at \S+ on [\d-]+)\.$"
+    r" (\d+ public sources? agrees?; confirm with docker buildx imagetools inspect before a release|Asked at \S+ on [\d-]+"
+    r"|Not locked: no digest of it was found in public places)\.$"
 )
 CHUNK = 1 << 20
 
@@ -41,13 +44,18 @@ def _unfit(found: Found) -> str:
 
 
 def changed(text: str, images: Mapping[str, Image], today: date) -> str:
-    """The lock's text with these entries; a new one stands at the end. An entry that stays as it is keeps its comment too."""
+    """The lock's text with these entries; a new one stands where it was left open, or at the end. One that stays keeps its comment too."""
 
     def entry(match: re.Match[str]) -> str:
         image = images.get(match["name"])
         same = image is None or Image.parse(match["reference"]) == image
         return match[0] if same else _entry(match["comment"], match["name"], cast("Image", image), today)
 
+    def opened(match: re.Match[str]) -> str:
+        image = images.get(match["name"])
+        return _entry(match["comment"], match["name"], image, today) if image else match[0]
+
+    text = OPEN.sub(opened, text)
     there = {match["name"] for match in ENTRY.finditer(text)}
     added = [_entry("#", name, image, today) for name, image in images.items() if name not in there]
     return "\n\n".join([ENTRY.sub(entry, text).rstrip(), *added]) + "\n"
@@ -56,6 +64,11 @@ def changed(text: str, images: Mapping[str, Image], today: date) -> str:
 def _entry(comment: str, name: str, image: Image, today: date) -> str:
     said = ORIGIN.sub("", comment.rstrip()) or "#"
     return f"{said} Asked at {image.host} on {today}.\n{name}={image}"
+
+
+def left_open(text: str) -> dict[str, str]:
+    """Name -> `image:tag` of what is wanted and not locked yet."""
+    return {match["name"]: match["reference"] for match in OPEN.finditer(text)}
 
 
 def diff(old: str, new: str, path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from citadelle import images
+from citadelle.image_lock import left_open
 from citadelle.release import read_env
 
 app = typer.Typer(
@@ -91,11 +92,12 @@ def pinned(file: Path, names: Sequence[str]) -> dict[str, str]:
     """The images of these names, all by digest; exit code 2 where one is not."""
     if not file.is_file():
         raise SystemExit(f"pins of images are absent: {file}\nhint: give --pins, or git checkout -- {PINS}")
-    given = read_env(file.read_text())
+    given, unlocked = read_env(file.read_text()), left_open(file.read_text())
     wrong = [name for name in names if not re.fullmatch(r"[^@\s]+:[^@:/\s]+@sha256:[0-9a-f]{64}", given.get(name, ""))]
     if wrong:
         said = "; ".join(f"{name}={given.get(name, '')}" for name in wrong)
-        raise SystemExit(f"pins give no digest: {said} in {file}\nhint: citadelle images lock NAME=image:tag")
+        words = " ".join(f"{name}={unlocked.get(name, 'image:tag')}" for name in wrong)
+        raise SystemExit(f"pins give no digest: {said} in {file}\nhint: citadelle images lock {words}")
     return {name: given[name] for name in names}
 
 

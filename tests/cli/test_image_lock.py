@@ -81,6 +81,24 @@ def test_a_new_entry_and_another_tag(command: Command, double: Double, pins: Pat
     assert command("images", "check", "--pins", str(pins)).code == 0
 
 
+def test_one_that_was_left_open_is_told_and_locked_where_it_stands(
+    command: Command, double: Double, pins: Path
+) -> None:
+    three, text = double.push("c/three:3", TWO), pins.read_text()
+    left = f"# Three. Not locked: no digest of it was found in public places.\n#THREE_IMAGE={double.host}/c/three:3\n\n"
+    pins.write_text(text.replace("# Head.\n\n", f"# Head.\n\n{left}"))
+    assert command("images", "lock", "--pins", str(pins)).out == f"{pins}: no change\n"
+    said = command("images", "check", "--pins", str(pins))
+    word = f"THREE_IMAGE={double.host}/c/three:3"
+    assert (said.code, said.out.splitlines()[-1]) == (
+        0,
+        f"open THREE_IMAGE: refused until citadelle images lock {word}",
+    )
+    assert command("images", "lock", word, "--pins", str(pins)).code == 0
+    locked = f"# Three. Asked at {double.host} on {date.today()}.\n{word}@{three}\n\n"
+    assert pins.read_text() == text.replace("# Head.\n\n", f"# Head.\n\n{locked}")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
