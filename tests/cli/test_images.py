@@ -275,7 +275,7 @@ def test_a_pin_without_tag_or_digest_is_wrong_use(command: Command, machine: Mac
     said = command("images", "build", str(tmp_path / "out"), "--pins", str(tmp_path / "pins.env"))
     assert (said.code, said.out, machine.ran) == (2, "", [])
     assert said.err.startswith(
-        f"pins give no digest: PYTHON_IMAGE={pin} in {tmp_path}/pins.env\nhint: citadelle images lock NAME=image:tag"
+        f"pins give no digest: PYTHON_IMAGE={pin} in {tmp_path}/pins.env\nhint: citadelle images lock PYTHON_IMAGE=image:tag\n"
     )
 
 
