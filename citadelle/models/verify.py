@@ -284,7 +284,9 @@ class Expected(NamedTuple):
 
 def expected_files(models: tuple[Model, ...]) -> dict[str, Expected]:
     """Path in the store -> what must lie there, blobs before manifests."""
-    blobs = {entry.path: Expected(entry, None) for model in models for entry in (model.config, *model.layers)}
+    blobs = {entry.path: Expected(entry, None) for model in models for entry in model.layers}
+    # After the layers: what is also a configuration is judged as one.
+    blobs.update({model.config.path: Expected(model.config, None) for model in models})
     return {**blobs, **{model.path: Expected(model.manifest, model) for model in models}}
 
 

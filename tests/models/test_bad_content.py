@@ -142,6 +142,20 @@ def test_locked_but_bad_config_is_refused(store: Store, case: str) -> None:
     assert reason in store.findings()[0].seen
 
 
+def test_a_config_that_is_a_layer_too_is_judged_as_a_config(store: Store) -> None:
+    """The engine reads one blob as both."""
+    store.relock_config(CONFIGS["remote host"][0])
+    config = store.lock["models"][1]["config"]
+    twin = {**config, "mediaType": "application/vnd.ollama.image.params"}
+    store.lock["models"][1]["layers"].append(twin)
+    manifest = json.loads(store.manifest().read_bytes())
+    manifest["layers"].append(twin)
+    store.relock_manifest(json.dumps(manifest).encode())
+    assert [(finding.code, finding.seen) for finding in store.findings()] == [
+        ("content", "a remote model: remote_host")
+    ]
+
+
 @pytest.mark.parametrize("case", LOCKS)
 def test_bad_lock_is_refused(store: Store, case: str) -> None:
     edit, reason = LOCKS[case]
