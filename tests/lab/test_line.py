@@ -48,7 +48,7 @@ def test_a_rule_that_wakes_up_cuts_the_line_and_the_pc_comes_back(
     wrong = {"profiles": off, "rules": {**before["rules"], "No-SSH": SLEEPING}}
     try:
         write(windows, read, control, **wrong)
-        run = rollout("--limit", "windows", inventory=other_inventory(pc1={"line_seconds": 90}))
+        run = rollout("--limit", "windows", inventory=other_inventory(pc1={"line_seconds": 60}))
         assert run.code == 1
         told = "@windows/pc1: the change of firewall and SSH server cut the line, and the host has gone back by itself: unreachable: "
         assert told in run.text, run.text
