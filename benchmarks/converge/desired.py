@@ -57,8 +57,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     controls, _ = _read(HardeningSettings, data).tables("controller", "linux")
     config = json.dumps(daemon_config(engine), indent=2).encode() + b"\n"
     (folder / "release.tar").write_bytes(release.archive())
-    look = _look(controls)
-    (folder / "look.sh").write_text(look)
+    (folder / "look.sh").write_text(_look(controls))
     place = f"{RELEASES}/{release.id}"
     return {
         "accounts": {f"{users.service_user_prefix}-{name}": uid for name, uid in UIDS.items()},
@@ -79,7 +78,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             "staged": f"{STAGING}/images.tar",
         },
         "release": {"id": release.id, "folder": place, "archive": str(folder / "release.tar")},
-        "probes": {**_probes(references, release.id), "look": look},
+        "probes": _probes(references, release.id),
         "look": str(folder / "look.sh"),
         "repairs": _repairs(release.id),
     }

@@ -19,7 +19,7 @@ from pyinfra.connectors.sshuserclient import client as pyinfra_client
 from pyinfra.connectors.sshuserclient.client import SSHClient
 
 from citadelle.connectors.counters import count
-from citadelle.connectors.target import CONNECT_SECONDS, STRICT, Target
+from citadelle.connectors.target import CONNECT_SECONDS, STRICT, Identity, Target
 from citadelle.connectors.text import said
 
 # Its lines repeat, less clearly, what the raised errors say.
@@ -124,7 +124,7 @@ class Connection:
             return transport, is_new
 
 
-_connections: dict[tuple[str, int, str, str | None, str], Connection] = {}
+_connections: dict[Identity, Connection] = {}
 
 
 def connection(target: Target) -> Connection:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 STRICT = ("yes", "true")
+Identity = tuple[str, int, str, str | None, str]  # host name, port, user, key file, known_hosts file
 CONNECT_SECONDS = 15
 
 
@@ -37,7 +38,7 @@ class Target:
         )
 
     @property
-    def identity(self) -> tuple[str, int, str, str | None, str]:
+    def identity(self) -> Identity:
         """What makes two hosts share a connection: nobody goes through a door that another one's key or known hosts opened."""
         return self.hostname, self.port, self.user, self.key, self.known_hosts
 

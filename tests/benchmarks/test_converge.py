@@ -74,7 +74,7 @@ def test_files_for_the_other_tools_are_those_of_the_roles(wanted: dict[str, Any]
 
 def test_every_shell_program_can_be_parsed(wanted: dict[str, Any]) -> None:
     broken = [program for facet in facets(wanted) for program in (facet.disturb, facet.probe)]
-    for program in [*wanted["probes"].values(), *wanted["repairs"].values(), *broken]:
+    for program in [Path(wanted["look"]).read_text(), *wanted["probes"].values(), *wanted["repairs"].values(), *broken]:
         done = subprocess.run(["sh", "-n"], input=program, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{program}: {done.stderr}"
 

@@ -67,7 +67,7 @@ for file in host.loop(WANTED["models"]):
 systemd.service(name="Models are verified at boot", service="citadelle-models", running=True, enabled=True)
 server.shell(name="Models are verified and bound", commands=REPAIRS["models_bound"], _if=fails(PROBES["models_bound"]))
 
-server.shell(name="Controls and hardware are seen", commands=["false"], _if=fails(PROBES["look"]))
+server.shell(name="Controls and hardware are seen", commands=["false"], _if=fails(Path(WANTED["look"]).read_text()))
 
 room = server.shell(name="Images", commands=REPAIRS["images_before"], _if=fails(PROBES["images"]))
 files.put(name="Archive of the images", src=IMAGES["archive"], dest=IMAGES["staged"], mode="600", _if=room.did_change)

@@ -14,7 +14,7 @@ HELP = """control WORD [VALUE]
   slow SECONDS       each process start takes that long (0 = off)
   language fr|en     French or English Windows
   edition home|pro|enterprise
-  distro missing|present [NAME]   of everybody; of the caller
+  distro missing|present [NAME]   missing: whichever account has it; present: registered for the caller
   fuse N             PowerShell dies, as in a loss of power, right after its Nth change of the state (0 = never)
   powershell plain|5.1|PATH   the engine started as pwsh 7, as powershell.exe, or another engine
   firewall, sshd     firewall and SSH server of this machine as the double's state and files say
