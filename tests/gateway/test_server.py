@@ -42,6 +42,25 @@ def test_a_head_that_dawdles_is_cut(run: Run, policies: Path, request_: bytes) -
     run(scenario)
 
 
+def test_a_body_that_comes_after_its_answer_spoils_nothing(run: Run) -> None:
+    async def scenario(stack: Stack) -> None:
+        def kept(*request: str) -> bytes:
+            return head(*request).replace(b"Connection: close\r\n", b"")
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+        for _ in range(2):
+            writer.write(kept("POST", "/nowhere", "Content-Type: application/json", f"Content-Length: {len(BODY)}"))
+            assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 404 ")
+            answered = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(answered.lower().partition(b"content-length: ")[2].split(b"\r")[0]))
+            writer.write(BODY)
+        writer.write(kept("GET", "/v1/models"))
+        assert await asyncio.wait_for(reader.readline(), 20) == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     "part", [b"X-Long: " + b"x" * 70000, b"".join(b"X-%d: y\r\n" % n for n in range(9000)), b"X" * 70000]
 )

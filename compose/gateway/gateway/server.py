@@ -89,15 +89,16 @@ class Guarded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_since, self._head_bytes = time.monotonic(), 0
-        self._guards.append(Guard())
-        self.scope["guard"] = self._guards[-1]  # type: ignore[typeddict-unknown-key]
+        self._arriving = Guard()
+        self._guards.append(self._arriving)
+        self.scope["guard"] = self._arriving  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
         self._head_since = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._guards[-1].whole = True
+        self._arriving.whole = True  # it may have been answered before its body came
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
