@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -71,25 +72,49 @@ def pcs_read(pc: Pc, path: str) -> str:
     return pcs.exec_in_pc(pc.name, ["cat", path]).stdout.decode()
 
 
-def test_down_removes_what_is_the_labs_and_up_brings_it_back_without_a_powershell(engine: str) -> None:
-    docker("network", "create", FOREIGN)
-    docker("volume", "create", FOREIGN)
-    try:
-        done = bin_lab("down")
-        assert done.returncode == 0, done.stdout
-        for kind in ("network", "volume"):
-            assert docker(kind, "ls", "--quiet", "--filter", f"label={LABEL}") == []
-            assert FOREIGN in docker(kind, "ls", "--format", "{{.Name}}")
-        assert docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}") == []
-        status = bin_lab("status")
-        assert (status.returncode, "lab: no PC\nhint: bin/lab" in status.stdout) == (1, True)
-    finally:
-        docker("network", "rm", FOREIGN)
-        docker("volume", "rm", FOREIGN)
-    up = bin_lab("up", "--engine", engine, CITADELLE_LAB_POWERSHELL="none")
+OTHER = {"CITADELLE_LAB_NUMBER": "9", "CITADELLE_LAB_POWERSHELL": "none"}
+LABEL_OF_OTHER = "label=org.citadelle.lab=9"
+
+
+@pytest.fixture
+def other(lab: dict[str, object]) -> Iterator[dict[str, str]]:
+    """Variables of a second lab on this machine, without a PowerShell; what is costly to make it has from the first."""
+    folder = state.STATE.resolve() / "other"
+    folder.mkdir()
+    for name in ("bundle", "models", "models.stamp", "wheels", "build"):
+        subprocess.run(["cp", "-a", state.STATE.resolve() / name, folder], check=True)
+    variables = OTHER | {"CITADELLE_LAB": str(folder)}
+    yield variables
+    bin_lab("down", **variables)
+    shutil.rmtree(folder)
+
+
+def test_without_a_powershell_srv1_comes_alone_and_down_removes_exactly_its_lab(
+    engine: str, other: dict[str, str]
+) -> None:
+    first = docker("ps", "--quiet", "--filter", f"label={LABEL}")
+    up = bin_lab("up", "--engine", engine, **other)
     assert up.returncode == 0, up.stdout
     lines = [line for line in up.stdout.splitlines() if line.startswith("lab: ")]
     assert MISSING in lines[0]
     assert MISSING in lines[-1]
-    assert [pc["name"] for pc in state.read_lab()["pcs"]] == ["srv1"]
-    assert rollout().hosts("no_change") == {"@linux/srv1"}
+    assert up.stdout.count("Paris") == 1
+    status = bin_lab("status", **other)
+    assert (status.returncode, "srv1" in status.stdout, "pc1" in status.stdout) == (0, True, False), status.stdout
+
+    docker("network", "create", FOREIGN)
+    docker("volume", "create", FOREIGN)
+    try:
+        assert docker("ps", "--all", "--quiet", "--filter", LABEL_OF_OTHER)
+        done = bin_lab("down", **other)
+        assert done.returncode == 0, done.stdout
+        for kind in ("network", "volume"):
+            assert docker(kind, "ls", "--quiet", "--filter", LABEL_OF_OTHER) == []
+            assert FOREIGN in docker(kind, "ls", "--format", "{{.Name}}")
+        assert docker("ps", "--all", "--quiet", "--filter", LABEL_OF_OTHER) == []
+        status = bin_lab("status", **other)
+        assert (status.returncode, "lab: no PC\nhint: bin/lab" in status.stdout) == (1, True)
+    finally:
+        docker("network", "rm", FOREIGN)
+        docker("volume", "rm", FOREIGN)
+    assert docker("ps", "--quiet", "--filter", f"label={LABEL}") == first

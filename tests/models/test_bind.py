@@ -15,7 +15,7 @@ import pytest
 from citadelle.models import verify, watch
 from tests.models.conftest import Store
 
-pytestmark = pytest.mark.usefixtures("as_root")
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_root")]
 
 # One namespace for a whole scenario: the script's lines run in it one after the other.
 PRELUDE = """

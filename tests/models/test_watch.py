@@ -8,7 +8,7 @@ from citadelle.models import watch
 from tests.models.conftest import Store
 from tests.models.test_bind import scenario
 
-pytestmark = pytest.mark.usefixtures("as_root")
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_root")]
 
 # `armed`: every folder and file of the store is watched. `judged`: another verdict is there than the one noted before.
 WATCH = f"""

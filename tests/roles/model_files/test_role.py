@@ -20,8 +20,10 @@ from tests.conftest import ROOT
 from tests.models.approved import approve
 from tests.models.conftest import Store, lay
 
-LONG = pytest.mark.lab  # each rollout takes seconds: the fast tier has those that differ most
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts in a namespace of its own")
+pytestmark = [
+    pytest.mark.lab,  # each rollout takes seconds
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts in a namespace of its own"),
+]
 
 HOST = """
 set -u
@@ -101,7 +103,6 @@ def test_first_run_brings_and_serves_second_changes_nothing(source: Store) -> No
     ]
 
 
-@LONG
 def test_flipped_byte_fails_the_host_and_is_not_repaired(source: Store) -> None:
     lines = scenario(
         source,
@@ -120,7 +121,6 @@ def test_flipped_byte_fails_the_host_and_is_not_repaired(source: Store) -> None:
     assert lines[-5:] == ["exit 1", "", "untouched", "2 changed 1 unchanged 0 failed", "blobs manifests"]
 
 
-@LONG
 def test_foreign_file_fails_the_host(source: Store) -> None:
     lines = scenario(
         source, 'converge; echo x >"$store/blobs/sha256-evil"; run -y; served; ls "$store/blobs" | grep -c evil'
@@ -129,7 +129,6 @@ def test_foreign_file_fails_the_host(source: Store) -> None:
     assert lines[-3:] == ["exit 1", "", "1"]
 
 
-@LONG
 def test_another_choice_removes_what_we_placed_before(source: Store) -> None:
     _tell(source, models=["tiny:chat", "tiny-embed"])
     lines = scenario(
@@ -146,7 +145,6 @@ def test_another_choice_removes_what_we_placed_before(source: Store) -> None:
     ]
 
 
-@LONG
 def test_an_older_lock_stops_before_anything_changes(source: Store) -> None:
     lines = scenario(
         source,
@@ -167,7 +165,6 @@ def test_an_older_lock_stops_before_anything_changes(source: Store) -> None:
     assert lines[-1] == "@local: the note of the newest lock makes no sense: /var/lib/citadelle/models.serial"
 
 
-@LONG
 def test_full_disk_is_told_before_anything_is_sent(source: Store) -> None:
     lines = scenario(
         source,
@@ -196,19 +193,16 @@ def test_plan_on_a_fresh_host_changes_nothing(source: Store) -> None:
             lambda s: s.blob().unlink(),
             "on the controller: model file is missing: blobs/sha256-",
             "hint: citadelle models fetch --store ",
-            marks=LONG,
         ),
         pytest.param(
             lambda s: shutil.rmtree(s.path),
             "no model store on the controller: ",
             "hint: set models_store to ",
-            marks=LONG,
         ),
         pytest.param(
             lambda s: _tell(s, models=["evil"]),
             "model is not in ",
             "hint: locked are: tiny-embed:latest, tiny:chat",
-            marks=LONG,
         ),
         (
             lambda s: (s.path.parent / "lock.json.sig").unlink(),
@@ -219,7 +213,6 @@ def test_plan_on_a_fresh_host_changes_nothing(source: Store) -> None:
             lambda s: (s.path.parent / "lock.json").write_text("{}"),
             "lock of the models is refused: ",
             "hint: git status; ",
-            marks=LONG,
         ),
     ],
     ids=["wrong", "missing", "no store", "not locked", "unsigned lock", "bad lock"],
