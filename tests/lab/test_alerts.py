@@ -54,9 +54,10 @@ FORGET = (
 AUDIT = "$(ls /var/log/citadelle/audit/audit-*.jsonl | tail -n 1)"
 POKE = f'printf %b "\\\\{{byte}}" | dd of={AUDIT} bs=1 seek=7 conv=notrunc status=none'
 OF_RAG = "docker inspect --format '{{{{{field}}}}}' citadelle-rag-1"
-COUNT, PID, RUNNING = (OF_RAG.format(field=name) for name in (".RestartCount", ".State.Pid", ".State.Running"))
+COUNT, PID = (OF_RAG.format(field=name) for name in (".RestartCount", ".State.Pid"))
+# Docker calls a container running that is yet to be started again: it has no process then.
 CRASH = f"""for i in 1 2 3; do
-  n=$({COUNT}); kill -9 $({PID}); until [ $({COUNT}) -gt $n ] && [ $({RUNNING}) = true ]; do sleep 0.1; done
+  n=$({COUNT}); kill -9 $({PID}); until [ $({COUNT}) -gt $n ] && [ $({PID}) -gt 0 ]; do sleep 0.1; done
 done"""
 STRANGER = (
     "docker run --detach --name stranger --pull never --network none --ulimit nofile=1024 --entrypoint sleep"
