@@ -74,6 +74,13 @@ PROGRAMS = [
         f"the role docker gives the runtime, the stack uses it: {DEPLOY}",
     ),
     Program(
+        "H025",
+        # A word on how fast a start is, never a finding by itself: without a seal all is read.
+        f'{RUN} status --json | sed \'s/.*"seal": "\\([^"]*\\)".*/\\1/\'',
+        lambda text: text.startswith(("sealed: ", "read at every start: ")),
+        f"systemctl restart {UNIT}; journalctl -u {UNIT}",
+    ),
+    Program(
         "H050",
         # Two steps: a missing `ss` must not look like a host on which nothing listens.
         "all=$(ss -Hltn) && { printf '%s\\n' \"$all\" | awk '{print $4}' | grep -E ':(11434|2375|2376)$' || echo '"

@@ -19,7 +19,7 @@ from citadelle.cli.options import JsonOption
 from citadelle.cli.progress import watcher
 from citadelle.models import verify
 from citadelle.models.approval import Unsigned, signed_bytes
-from citadelle.models.fetch import Job, fetch
+from citadelle.models.fetch import Job, Watcher, fetch
 from citadelle.models.keyring import private_key
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.models.origins import RegistryOrigin, local_origin
@@ -138,8 +138,8 @@ def verify_store(
 ) -> None:
     """Hash every file of a store: exit code 0 only when the store is exactly the lock (or the named models of it)."""
     wanted = chosen(read_lock(lock), model)
-    with refusals(f"citadelle models fetch --store {store}"):
-        report = judge(store, read_lock(lock), wanted)
+    with refusals(f"citadelle models fetch --store {store}"), watcher() as watch:
+        report = judge(store, read_lock(lock), wanted, watch)
     if json:
         typer.echo(json_module.dumps(report.as_dict()))
     for finding in [] if json else report.findings:
@@ -152,12 +152,13 @@ def verify_store(
     raise typer.Exit(1 if report.findings else 0)
 
 
-def judge(store: Path, lock: ModelsLock, wanted: list[LockedModel]) -> verify.Report:
+def judge(store: Path, lock: ModelsLock, wanted: list[LockedModel], watch: Watcher) -> verify.Report:
     """Verify the store against the wanted models, exactly. Raises OSError where there is none."""
     root = os.open(store, verify.OPEN | os.O_DIRECTORY)
     try:
         models = lock.checked([model.name for model in wanted])
-        return verify.verify(root, models, {0, os.geteuid()}, lock=lock.digest)
+        watch.begin("hashing", sum(item.entry.size for item in verify.expected_files(models).values()))
+        return verify.verify(root, models, {0, os.geteuid()}, lock=lock.digest, told=watch.advance)
     finally:
         os.close(root)
 

@@ -1,10 +1,11 @@
-"""How far a fetch is: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""How far a fetch or a verification is: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TextIO
 
 from rich.console import Console
@@ -43,17 +44,19 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._name, self._size, self._done, self._shown = "", 0, 0, 0
+        self._lock = Lock()  # a verification tells from many threads
 
     def begin(self, name: str, size: int) -> None:
         self._name, self._size, self._done, self._shown = name, size, 0, 0
-        print(f"fetching {name}: {size / 1e6:.1f} MB", file=self._stream, flush=True)
+        print(f"{name}: {size / 1e6:.1f} MB", file=self._stream, flush=True)
 
     def advance(self, count: int) -> None:
-        self._done += count
-        percent = 100 * self._done // self._size
-        if self._size >= LARGE and percent // STEP > self._shown:
-            self._shown = percent // STEP
-            print(f"fetching {self._name}: {percent} %", file=self._stream, flush=True)
+        with self._lock:
+            self._done += count
+            percent = 100 * self._done // self._size
+            if self._size >= LARGE and percent // STEP > self._shown:
+                self._shown = percent // STEP
+                print(f"{self._name}: {percent} %", file=self._stream, flush=True)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ SPARE = 64 << 20  # bytes that stay free on the disk
 
 
 class Watcher(Protocol):
-    """Is told of the way, from one thread."""
+    """Is told of the way; of bytes from any thread."""
 
     def begin(self, name: str, size: int) -> None:
         """A file of `size` bytes starts."""
@@ -69,7 +69,7 @@ def fetch(store: Path, lock: ModelsLock, models: list[LockedModel], origin: Orig
             _keep_only(folder, {one.path.name for one in arriving.values()})
             check_space(store, sum(one.missing() for one in arriving.values()))
             for path, (model, file) in blobs.items():
-                job.watch.begin(f"{model.short_name} {file.media_type.rpartition('.')[2]}", file.size)
+                job.watch.begin(f"fetching {model.short_name} {file.media_type.rpartition('.')[2]}", file.size)
                 _bring(arriving[path], file, origin.body(model, file), origin.streams, job)
                 arriving[path].admit(store / path)
         _sync(store / "blobs")

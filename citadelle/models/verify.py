@@ -9,8 +9,6 @@ Exit status: 0 the store is the lock, 1 it is not, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import calendar
-import concurrent.futures
 import contextlib
 import errno
 import fcntl
@@ -20,8 +18,9 @@ import mmap
 import os
 import re
 import stat
-import subprocess
+import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -42,6 +41,12 @@ SMALL = 1 << 20  # bytes: no manifest, config or lock is larger
 CHUNK = 1 << 20
 WINDOW = 16 << 20  # bytes mapped at once by each core
 POPULATE_READ = 22  # MADV_POPULATE_READ of linux/mman.h
+ENABLE_VERITY, MEASURE_VERITY = 0x40806685, 0xC0046686  # of linux/fsverity.h; processors with other numbers get ENOTTY
+SEALING = {
+    "ext4",
+    "f2fs",
+    "btrfs",
+}  # whose reads this kernel judges itself; any other, as FUSE, may answer what it likes
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"(\w[\w.:-]{0,349})/(\w[\w-]{0,79})/(\w[\w.-]{0,79}):(\w[\w.-]{0,79})", re.ASCII)
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -240,6 +245,8 @@ def _time(text: Any) -> int:
     if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
         raise Refused(f"not a time as 2027-12-31T00:00:00Z: {text!r}")
     try:
+        import calendar  # here, like `subprocess` below: every start of the engine waits for what is imported
+
         return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
     except ValueError as error:
         raise Refused(f"not a time: {error}") from None
@@ -344,17 +351,28 @@ def _open_below(root: int, path: str) -> int:
         os.close(here)
 
 
-def _hash(file: int) -> tuple[str, int]:
+def _hash(file: int, told: Callable[[int], object]) -> tuple[str, int]:
     """Digest and size. Large parts are hashed where the kernel has them: a copy would cost a sixth of the time."""
     digest, size, position = hashlib.sha256(), os.fstat(file).st_size, 0
     while position < size and _hash_mapped(digest, file, position, min(WINDOW, size - position)):
+        told(min(WINDOW, size - position))
         position += min(WINDOW, size - position)
     os.lseek(file, position, os.SEEK_SET)
     buffer = memoryview(bytearray(CHUNK))
     while count := os.readv(file, [buffer]):
         digest.update(buffer[:count])
         position += count
+        told(count)
     return f"sha256:{digest.hexdigest()}", position
+
+
+def add_part(digest: Any, file: int, start: int, end: int) -> None:
+    """Add bytes [start, end) of the open file to a digest of hashlib's; `start` is a multiple of CHUNK. OSError for what cannot be read."""
+    if _hash_mapped(digest, file, start, end - start):
+        return
+    while start < end and (piece := os.pread(file, min(CHUNK, end - start), start)):
+        digest.update(piece)
+        start += len(piece)
 
 
 def _hash_mapped(digest: Any, file: int, start: int, length: int) -> bool:
@@ -376,39 +394,173 @@ def _hash_mapped(digest: Any, file: int, start: int, length: int) -> bool:
     return True
 
 
-def check_file(root: int, path: str, wanted: Expected, owners: set[int]) -> list[Finding]:
+# Sealed: the kernel judges each read of a file (fs-verity)
+
+
+class Seals:
+    """Files that the kernel guards: digest of the content -> digest of the hash tree that was in force while all of it was read.
+
+    No read of such a file returns other bytes than its tree says, also none of a mapping, and nothing can write it
+    (Documentation/filesystems/fsverity.rst of the kernel). So a file with that tree has those bytes, whatever was done to the disk.
+    `known`: what this boot has read so far, {} to have all of it read. `make`: have the kernel seal what it can.
+    """
+
+    def __init__(self, known: dict[str, str], make: bool = False) -> None:
+        self.known, self.make = known, make
+        self.found: dict[str, str] = {}
+        self.held: dict[str, int] = {}  # bytes that needed no reading
+        self.why = ""  # one of the reasons why not all is sealed
+
+    def holds(self, file: int, entry: Entry) -> bool:
+        """Whether these bytes need no reading."""
+        tree = self.known.get(entry.digest)
+        if not tree or self._tree(file, entry) != tree:
+            return False
+        self.note(entry, tree)
+        self.held[entry.digest] = entry.size
+        return True
+
+    def begin(self, file: int, entry: Entry) -> str:
+        """The tree in force while the file is read from now on; "" where there is none, and for what is small."""
+        if entry.size < SMALL:
+            return ""
+        try:
+            if self.make:
+                seal(file)
+        except OSError as error:
+            self.why = f"{_why_not(error)}: {entry.path}"
+            return ""
+        return self._tree(file, entry)
+
+    def note(self, entry: Entry, tree: str) -> None:
+        """The file was read, and is `entry`."""
+        self.found[entry.digest] = tree
+
+    def _tree(self, file: int, entry: Entry) -> str:
+        try:
+            return measured(file)
+        except OSError as error:
+            self.why = f"{_why_not(error)}: {entry.path}"
+            return ""
+
+    def __str__(self) -> str:
+        if self.found and not self.why:
+            return "sealed: read once in this boot; the kernel judges each later read of the large files"
+        return f"read at every start: {self.why or 'no large file'}"
+
+
+def seal(file: int) -> None:
+    """Have the kernel build the file's hash tree and hold every later read against it; OSError where it cannot."""
+    if file_system(file) not in SEALING:
+        raise OSError(errno.EOPNOTSUPP, "")
+    # Version 1, SHA-256, blocks of 4096 bytes, no salt, no signature: struct fsverity_enable_arg.
+    request = struct.pack("=IIIIQIIQ11Q", 1, 1, 4096, 0, 0, 0, 0, 0, *[0] * 11)
+    try:
+        fcntl.ioctl(file, ENABLE_VERITY, request)
+    except FileExistsError:
+        return
+    # What was in memory before came unjudged; it is read again.
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def measured(file: int) -> str:
+    """Digest (hex) of the hash tree that the kernel holds reads of the open file against; OSError where there is none."""
+    if file_system(file) not in SEALING:
+        raise OSError(errno.EOPNOTSUPP, "")
+    answer = bytearray(struct.pack("=HH32x", 0, 32))
+    fcntl.ioctl(file, MEASURE_VERITY, answer)
+    algorithm, size = struct.unpack_from("=HH", answer)
+    if (algorithm, size) != (1, 32):
+        raise OSError(errno.EOPNOTSUPP, "")
+    return answer[4:].hex()
+
+
+def file_system(file: int) -> str:
+    """Type of the mount through which the file was opened, "" where it is not seen from here."""
+    with open(f"/proc/self/fdinfo/{file}", encoding="ascii") as table:
+        mount = next((line.split()[1] for line in table if line.startswith("mnt_id:")), "")
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        found = [line.partition(" - ")[2].split(" ")[0] for line in table if line.split(" ")[0] == mount]
+    return found[0] if found else ""
+
+
+def _why_not(error: OSError) -> str:
+    unable = "the kernel or the file system has no fs-verity"
+    known = {
+        errno.EOPNOTSUPP: unable,
+        errno.ENOTTY: unable,
+        errno.ENODATA: "not sealed",
+        errno.ETXTBSY: "open for writing",
+    }
+    return known.get(error.errno or 0, str(error.strerror))
+
+
+def read_seals(path: str, owners: set[int]) -> dict[str, str]:
+    """What verifications of this boot have noted; {} for a note that others could write, or of another boot: nobody knew this one's id."""
+    try:
+        file = os.open(path, OPEN)
+    except OSError:
+        return {}
+    try:
+        info = os.fstat(file)
+        if not stat.S_ISREG(info.st_mode) or any(_guarded(path, info, owners)):
+            return {}
+        boot, seals = _keys(strict_json(os.read(file, SMALL + 1)), "boot", "seals")
+    except Refused:
+        return {}
+    finally:
+        os.close(file)
+    return seals if boot == _boot() and isinstance(seals, dict) else {}
+
+
+class Look(NamedTuple):
+    """How files are judged: the store's descriptor, the uids that may own them, what needs no reading, and who is told of bytes read."""
+
+    root: int
+    owners: set[int]
+    seals: Seals
+    told: Callable[[int], object]
+
+
+def check_file(look: Look, path: str, wanted: Expected) -> list[Finding]:
     """Findings on one file: what is judged is the descriptor that was opened, never the name again."""
     try:
-        file = _open_below(root, path)
+        file = _open_below(look.root, path)
     except FileNotFoundError:
         return []  # check_tree says so
     except OSError as error:
         kind = "type" if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO} else "unreadable"
         return [Finding(kind, path, str(error.strerror))]
     try:
-        return list(_check_open_file(file, path, wanted, owners))
+        return list(_check_open_file(look, file, path, wanted))
     except OSError as error:
         return [Finding("unreadable", path, str(error.strerror))]
     finally:
         os.close(file)
 
 
-def _check_open_file(file: int, path: str, wanted: Expected, owners: set[int]) -> Iterator[Finding]:
-    before, entry = os.fstat(file), wanted.entry
+def _check_open_file(look: Look, file: int, path: str, wanted: Expected) -> Iterator[Finding]:
+    before, entry, seals = os.fstat(file), wanted.entry, look.seals
     if not stat.S_ISREG(before.st_mode):
         yield Finding("type", path, stat.filemode(before.st_mode))
         return
     if before.st_nlink != 1:
         yield Finding("links", path, f"{before.st_nlink} names")
-    yield from _guarded(path, before, owners)
+    yield from _guarded(path, before, look.owners)
     if before.st_size != entry.size:
         yield Finding("size", path, f"{before.st_size} bytes instead of {entry.size}")
         return
-    digest, size = _hash(file)
+    if seals.holds(file, entry):
+        return
+    tree = seals.begin(file, entry)
+    before = os.fstat(file)
+    digest, size = _hash(file, look.told)
     if digest != entry.digest:
         yield Finding("digest", path, f"content is {digest}")
     elif wanted.manifest_of or entry.media_type == CONFIG_TYPE:
         yield from _check_content(file, path, wanted)
+    elif tree:
+        seals.note(entry, tree)
     after = os.fstat(file)
     if (size, after.st_mtime_ns, after.st_ctime_ns) != (before.st_size, before.st_mtime_ns, before.st_ctime_ns):
         yield Finding("changed", path, "")
@@ -434,7 +586,7 @@ def check_config(raw: bytes) -> None:
 
 
 class Report(NamedTuple):
-    """What a verification saw; `bytes` is what was hashed, `cpu_seconds` counts all threads."""
+    """What a verification saw; `bytes` is what was hashed, `cpu_seconds` counts all threads, `seal` says what needed no hashing and why."""
 
     findings: list[Finding]
     models: list[str]
@@ -442,6 +594,7 @@ class Report(NamedTuple):
     seconds: float
     cpu_seconds: float
     lock: str
+    seal: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON, with the rate in bytes per second."""
@@ -449,11 +602,22 @@ class Report(NamedTuple):
         return {**self._asdict(), "findings": findings, "ok": not self.findings, "rate": int(self.bytes / self.seconds)}
 
 
-def verify(root: int, models: tuple[Model, ...], owners: set[int], exact: bool = True, lock: str = "") -> Report:
+def verify(
+    root: int,
+    models: tuple[Model, ...],
+    owners: set[int],
+    exact: bool = True,
+    *,
+    lock: str = "",
+    seals: Seals | None = None,
+    told: Callable[[int], object] = lambda count: None,
+) -> Report:
     """Verify the store open at descriptor `root` against `models`, hashing on all cores; `exact` refuses other entries.
 
-    `owners`: the uids that may own the files. `lock`: the digest of the lock file, kept in the report.
+    `owners`: the uids that may own the files. `lock`: the digest of the lock file, kept in the report. `seals`: what needs no hashing.
+    `told` hears of every part that was hashed, from many threads.
     """
+    look = Look(root, owners, seals or Seals({}), told)
     started, cpu = time.monotonic(), time.process_time()
     wanted = expected_files(models)
     largest_first = sorted(wanted, key=lambda path: -wanted[path].entry.size)
@@ -461,13 +625,34 @@ def verify(root: int, models: tuple[Model, ...], owners: set[int], exact: bool =
         findings = check_tree(root, wanted, owners, exact)
     except OSError as error:
         findings = [Finding("unreadable", str(error.filename or "."), str(error.strerror))]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for found in pool.map(lambda path: check_file(root, path, wanted[path], owners), largest_first):
-            findings += found
-    size = sum(item.entry.size for item in wanted.values())
+    findings += on_all_cores(lambda path: check_file(look, path, wanted[path]), largest_first)
+    size = sum(item.entry.size for item in wanted.values()) - sum(look.seals.held.values())
     seconds = max(time.monotonic() - started, 1e-6)
     names = [model.name for model in models]
-    return Report(sorted(findings), names, size, seconds, time.process_time() - cpu, lock)
+    return Report(sorted(findings), names, size, seconds, time.process_time() - cpu, lock, str(seals or ""))
+
+
+def on_all_cores(judge: Callable[[str], list[Finding]], paths: list[str]) -> list[Finding]:
+    """All findings on the paths; raises what one of them raised."""
+    findings: list[Finding] = []
+    errors: list[BaseException] = []
+    left = iter(paths)
+
+    def work() -> None:
+        try:
+            for path in left:
+                findings.extend(judge(path))
+        except BaseException as error:  # a thread's only way to speak
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(os.cpu_count() or 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return findings
 
 
 def fingerprint(root: int) -> str:
@@ -486,10 +671,20 @@ def mounted(target: str) -> list[set[str]]:
     return [set(row[5].split(",")) for row in rows if row[4] == target.replace(" ", "\\040")]
 
 
+def _run(*command: str, keep: list[int] | None = None) -> None:
+    """Run to its end, with the descriptors `keep`; OSError where it fails."""
+    import subprocess
+
+    try:
+        subprocess.run(command, check=True, pass_fds=keep or [])
+    except subprocess.CalledProcessError as error:
+        raise OSError(errno.EIO, str(error), command[-1]) from None
+
+
 def release(target: str) -> None:
     """Unmount whatever lies on `target`; lazily, since a container that still reads it must not keep it served."""
     for _ in mounted(target):
-        subprocess.run(["umount", "--lazy", target], check=True)
+        _run("umount", "--lazy", target)
 
 
 def bound(root: int, target: str) -> bool:
@@ -508,9 +703,8 @@ def bind(root: int, target: str) -> None:
     release(target)
     # By descriptor: the folder that was verified, whatever its name leads to by now.
     source = f"/proc/self/fd/{root}"
-    subprocess.run(["mount", "--no-canonicalize", "--bind", source, target], check=True, pass_fds=[root])
-    flags = "remount,bind,ro,nosuid,nodev,noexec"
-    subprocess.run(["mount", "--no-canonicalize", "-o", flags, "none", target], check=True)
+    _run("mount", "--no-canonicalize", "--bind", source, target, keep=[root])
+    _run("mount", "--no-canonicalize", "-o", "remount,bind,ro,nosuid,nodev,noexec", "none", target)
     if not bound(root, target):
         release(target)
         raise OSError(f"{target} does not show the verified store")
@@ -550,7 +744,7 @@ def _raise_floor(options: argparse.Namespace) -> None:
         _replace(options.floor, f"{serial}\n")
 
 
-def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
+def _verify_paths(options: argparse.Namespace, seals: Seals | None = None) -> tuple[int, Report]:
     """Verify by paths; returns the open store (-1 where there is none to open) and the report."""
     root, digest = -1, ""
     try:
@@ -559,7 +753,7 @@ def _verify_paths(options: argparse.Namespace) -> tuple[int, Report]:
         models = select(read_lock(raw), _selected(options.select))
         check_terms(read_terms(raw), read_floor(options.floor), time.time())
         root = os.open(options.store, OPEN | os.O_DIRECTORY)
-        return root, verify(root, models, options.owners, lock=digest)
+        return root, verify(root, models, options.owners, lock=digest, seals=seals)
     except (Refused, UnicodeDecodeError) as error:
         finding = Finding("lock", options.lock, str(error))
     except OSError as error:
@@ -602,24 +796,26 @@ def _alone(options: argparse.Namespace) -> Iterator[None]:
 
 
 def _bind(options: argparse.Namespace) -> dict[str, Any]:
-    """Verify, then bind; whatever goes wrong, the engine's path is empty."""
-    return _judged(options, _try_bind)
+    """Read all, have the kernel seal what it can, then bind; whatever goes wrong, the engine's path is empty."""
+    return _judged(options, _try_bind, Seals({}, make=True))
 
 
 def _recheck(options: argparse.Namespace) -> dict[str, Any]:
     """Verify again what is bound, and withdraw it when it is wrong. What is not bound by now stays so: only `bind` binds."""
-    return _judged(options, _still_bound)
+    known = {} if options.read else read_seals(_seals(options), options.owners)
+    return _judged(options, _still_bound, Seals(known))
 
 
 Serve = Callable[[int, argparse.Namespace, "Report"], bool]
 
 
-def _judged(options: argparse.Namespace, serve: Serve) -> dict[str, Any]:
+def _judged(options: argparse.Namespace, serve: Serve, seals: Seals) -> dict[str, Any]:
     with _alone(options):
         served = False
         os.makedirs(options.target, mode=0o755, exist_ok=True)
         try:
-            root, report = _verify_paths(options)
+            root, report = _verify_paths(options, seals)
+            _keep(options, seals)
             matching = _matching(options, report)
             if not report.findings:
                 served = serve(root, options, report)
@@ -628,6 +824,16 @@ def _judged(options: argparse.Namespace, serve: Serve) -> dict[str, Any]:
                 doubt(options.verdict)
                 release(options.target)
         return _record(options, root, report, matching)
+
+
+def _seals(options: argparse.Namespace) -> str:
+    return f"{options.target}.seals"
+
+
+def _keep(options: argparse.Namespace, seals: Seals) -> None:
+    """Note what the kernel guards, for the rest of this boot."""
+    if seals.found != seals.known:
+        _replace(_seals(options), json.dumps({"boot": _boot(), "seals": seals.found}, sort_keys=True))
 
 
 def _record(options: argparse.Namespace, root: int, report: Report, matching: dict[str, bool]) -> dict[str, Any]:
@@ -647,7 +853,7 @@ def _try_bind(root: int, options: argparse.Namespace, report: Report) -> bool:
     try:
         _raise_floor(options)  # first: what was served once is never forgotten
         bind(root, options.target)
-    except (OSError, Refused, subprocess.CalledProcessError) as error:
+    except (OSError, Refused) as error:
         report.findings.append(Finding("unreadable", options.target, str(error)))
     return not report.findings
 
@@ -703,6 +909,7 @@ def metrics(report: Report, matching: dict[str, bool], terms: Terms | None) -> s
         ("llm_models_verified_timestamp_seconds", "When the last verification ended", {"": int(time.time())}),
         ("llm_models_verification_seconds", "How long it took", {"": round(report.seconds, 3)}),
         ("llm_models_verification_bytes", "How much was hashed", {"": report.bytes}),
+        ("llm_models_sealed", "1 where the kernel judges each read of the large files", {"": int(report.seal.startswith("sealed"))}),
     ]  # fmt: skip
     if terms:
         rows.append(("llm_models_lock_serial", "Serial of the lock", {"": terms.serial}))
@@ -754,6 +961,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     actions["terms"] = _in_force
     parser.add_argument("action", choices=actions)
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
+    parser.add_argument("--read", action="store_true", help="recheck: read all, also what the kernel guards")
     defaults = {"store": STORE, "lock": LOCK, "select": SELECTION, "target": TARGET, "verdict": VERDICT}
     defaults |= {"floor": FLOOR, "metrics": METRICS}
     for name, default in defaults.items():

@@ -42,6 +42,22 @@ def test_a_check_that_cannot_run_is_a_finding(identity: str) -> None:
     assert "not found" in text
 
 
+@pytest.mark.parametrize(
+    ("said", "text", "right"),
+    [
+        ('{"ok": true, "seal": "sealed: read once", "seconds": 1}', "sealed: read once", True),
+        (
+            '{"seal": "read at every start: open for writing: blobs/x"}',
+            "read at every start: open for writing: blobs/x",
+            True,
+        ),
+        ('{"ok": false, "findings": []}', '{"ok": false, "findings": []}', False),
+    ],
+)
+def test_how_model_files_are_sealed_is_told(said: str, text: str, right: bool) -> None:
+    assert judged("H025", f"python3() {{ echo '{said}'; }}") == (text, right)
+
+
 @pytest.mark.parametrize(("full", "right"), [("  7%", True), (" 89%", True), (" 90%", False), ("100%", False)])
 def test_a_disk_that_fills_up(full: str, right: bool) -> None:
     text, judgement = judged("H060", f"df() {{ printf 'Use%%%%\\n{full.replace('%', '%%')}\\n'; }}")

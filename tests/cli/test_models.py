@@ -98,6 +98,7 @@ def test_verifying_a_store(command: Command, folder: Path) -> None:
     said = command(*arguments)
     assert said.code == 0
     assert said.out.startswith(f"{folder}/store: the lock, 0.1 MB hashed, ")
+    assert said.err == "hashing: 0.1 MB\n"
     report = json.loads(command(*arguments, "--json").out)
     assert (report["ok"], report["findings"]) == (True, [])
     assert {"bytes", "seconds", "cpu_seconds", "rate"} <= report.keys()

@@ -157,10 +157,10 @@ def test_plain_lines_in_logs_a_bar_on_a_terminal() -> None:
     plain, terminal = io.StringIO(), Terminal()
     with watcher(plain) as lines:
         assert isinstance(lines, Lines)
-        lines.begin("mistral:latest model", 2 * LARGE)
+        lines.begin("fetching mistral:latest model", 2 * LARGE)
         for _ in range(8):
             lines.advance(LARGE // 4)
-        lines.begin("mistral:latest params", 30)
+        lines.begin("fetching mistral:latest params", 30)
         lines.advance(30)
     percents = [12, 25, 37, 50, 62, 75, 87, 100]
     assert plain.getvalue().splitlines() == [
