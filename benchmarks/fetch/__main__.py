@@ -37,12 +37,15 @@ def main() -> None:
             rounds = [_round(folder, url, weights, size) for _ in range(options.rounds + 1)][1:]  # the first one warms
     for key in rounds[0]:
         values = [one[key] for one in rounds]
-        print(f"{key:16} {statistics.median(values):9.3f} ({min(values):.3f} to {max(values):.3f})")
+        print(f"{key:26} {statistics.median(values):9.3f} ({min(values):.3f} to {max(values):.3f})")
 
 
 def _round(folder: Path, url: str, weights: str, size: int) -> dict[str, float]:
     target = folder / "curl"
-    curl = run(["curl", "--silent", "--fail", "--output", str(target), f"{url}/v2/library/weights0/blobs/{weights}"])
+    words = ["curl", "--silent", "--fail", "--output", str(target), f"{url}/v2/library/weights0/blobs/{weights}"]
+    curl = run(words)
+    target.unlink()
+    synced = run(["sh", "-c", '"$@" && sync "$0"', str(target), *words])
     target.unlink()
     command = [sys.executable, "-m", "citadelle.cli", "models", "fetch", "--store", str(folder / "store")]
     ours = run([*command, "--lock", str(folder / "source.json"), "--registry", url])
@@ -52,6 +55,7 @@ def _round(folder: Path, url: str, weights: str, size: int) -> dict[str, float]:
         "curl GB/s": size / curl.wall / 1e9,
         "fetch GB/s": size / ours.wall / 1e9,
         "of curl": curl.wall / ours.wall,
+        "of curl, its file synced": synced.wall / ours.wall,
         "of curl, start not counted": curl.wall / (ours.wall - empty.wall),
         "curl cpu s": curl.cpu,
         "fetch cpu s": ours.cpu,

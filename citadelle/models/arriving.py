@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from citadelle.models.verify import CHUNK, Entry
+from citadelle.models.verify import CHUNK, WINDOW, Entry, add_part
 
 PART = 64 * CHUNK  # bytes of one request
 FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,11 +50,11 @@ class Arriving:
             if not there and start is None:
                 start = index
 
-    def put(self, start: int, chunk: bytes | bytearray) -> None:
+    def put(self, start: int, chunk: memoryview) -> None:
         """Write a whole chunk, or the last one, then note that it is there."""
-        view, written = memoryview(chunk), 0
-        while written < len(view):
-            written += os.pwrite(self._data, view[written:], start + written)
+        written = 0
+        while written < len(chunk):
+            written += os.pwrite(self._data, chunk[written:], start + written)
         os.pwrite(self._map, b"\x01", start // CHUNK)
         with self._changed:
             self.there[start // CHUNK] = 1
@@ -70,24 +70,27 @@ class Arriving:
         """Forget a failure: the rest is read in another way."""
         self._error = None
 
-    def chunks(self) -> Iterator[bytes]:
-        """Every chunk in order as the file has it, each as soon as it is there; raises what `fail` was told."""
-        for index in range(len(self.there)):
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """Ranges [start, end) of the file in order, each as soon as all of it is there; raises what `fail` was told."""
+        start = 0
+        while start < len(self.there):
             with self._changed:
-                self._changed.wait_for(lambda index=index: self.there[index] or self._error)  # type: ignore[misc]
-                if self._error and not self.there[index]:
+                self._changed.wait_for(lambda start=start: self.there[start] or self._error)  # type: ignore[misc]
+                if self._error and not self.there[start]:
                     raise self._error
-            yield os.pread(self._data, CHUNK, index * CHUNK)
+            gap = self.there.find(0, start, start + WINDOW // CHUNK)
+            end = gap if gap >= 0 else min(start + WINDOW // CHUNK, len(self.there))
+            yield start * CHUNK, min(end * CHUNK, self.entry.size)
+            start = end
 
     def hash(self, advance: Callable[[int], None]) -> str:
-        """`sha256:<hex>` of the file, computed while it comes; `advance` is told the bytes of each chunk."""
-        digest, size = hashlib.sha256(), 0
-        for chunk in self.chunks():
-            digest.update(chunk)
-            size += len(chunk)
-            if size > self._told:  # a second start tells nothing twice
-                advance(size - self._told)
-                self._told = size
+        """`sha256:<hex>` of the file, computed while it comes; `advance` is told the bytes of each part."""
+        digest = hashlib.sha256()
+        for start, end in self.parts():
+            add_part(digest, self._data, start, end)
+            if end > self._told:  # a second start tells nothing twice
+                advance(end - self._told)
+                self._told = end
         return f"sha256:{digest.hexdigest()}"
 
     def admit(self, target: Path) -> None:

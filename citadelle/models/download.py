@@ -67,18 +67,18 @@ class Download:
         self._stop.wait(self.patience.seconds(failed, error))
 
 
-def _chunks(pieces: Iterator[bytes], length: int) -> Iterator[bytearray]:
-    """Whole chunks out of pieces of any size, at the end what is left of `length`."""
-    chunk, left = bytearray(), length
+def _chunks(pieces: Iterator[bytes], length: int) -> Iterator[memoryview]:
+    """Whole chunks out of pieces of any size, at the end what is left of `length`; each is good until the next is asked for."""
+    chunk, filled, left = memoryview(bytearray(CHUNK)), 0, length
     for piece in pieces:
         view = memoryview(piece)
         while view:
-            room = min(CHUNK, left) - len(chunk)
-            chunk += view[:room]
-            view = view[room:]
-            if len(chunk) == min(CHUNK, left):
-                left -= len(chunk)
-                yield chunk
-                chunk = bytearray()
+            count = min(len(view), min(CHUNK, left) - filled)
+            chunk[filled : filled + count] = view[:count]
+            view, filled = view[count:], filled + count
+            if filled == min(CHUNK, left):
+                left -= filled
+                yield chunk[:filled]
+                filled = 0
     if left:
         raise Passing(f"ended {left} bytes early")

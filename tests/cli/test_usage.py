@@ -59,3 +59,13 @@ def test_the_command_warns_of_nothing() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Warning" not in done.stderr, done.stderr
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("word", "patched"), [("models", False), ("status", True)])
+def test_files_are_hashed_on_all_cores(word: str, patched: bool) -> None:
+    """Threads as pyinfra patches them share one core."""
+    asked = "from gevent import monkey; print(monkey.is_module_patched('threading'))"
+    script = f"import sys; sys.argv[1:] = ['{word}']; import citadelle.cli; {asked}"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{patched}\n"

@@ -139,9 +139,26 @@ def manifest_in(store: Path) -> Path:
     return store / "manifests/registry.ollama.ai/library" / NAME.replace(":", "/")
 
 
-def start(store: Path, source: Path, registry: Registry) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "citadelle.cli", "models", "fetch", "--store", str(store)]
-    command += ["--lock", str(source / "lock.json"), "--registry", registry.url]
+# What `citadelle models fetch` calls, without what the command imports for its other words: that is most of the time of a short run.
+SHORT = """
+import sys
+from pathlib import Path
+from citadelle.models.fetch import Job, fetch
+from citadelle.models.lock import ModelsLock
+from citadelle.models.origins import RegistryOrigin
+
+class Watch:
+    begin = advance = lambda *told: None
+
+store, lock = Path(sys.argv[2]), ModelsLock.read(Path(sys.argv[4]))
+fetch(store, lock, lock.models, RegistryOrigin(sys.argv[6]), Job(Watch()))
+"""
+
+
+def start(store: Path, source: Path, registry: Registry, short: bool) -> subprocess.Popen[bytes]:
+    words = ["--store", str(store), "--lock", str(source / "lock.json"), "--registry", registry.url]
+    program = ["-c", SHORT] if short else ["-m", "citadelle.cli", "models", "fetch"]
+    command = [sys.executable, *program, *words]
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
     return subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -159,13 +176,20 @@ def chunks_there(store: Path) -> int:
 
 
 def kill_and_resume(
-    store: Path, source: Path, lock: ModelsLock, registry: Registry, after: int, on: str = "blobs"
+    store: Path,
+    source: Path,
+    lock: ModelsLock,
+    registry: Registry,
+    after: int,
+    *,
+    on: str = "blobs",
+    short: bool = False,
 ) -> None:
     """Killed (-9) when the registry has sent `after` bytes of the weights and the command has kept what is whole of them."""
     kept, weights = after // verify.CHUNK, lock.models[0].weights.digest
     registry.set(fault="stuck", after=after, least=SIZE, on=on)
     registry.requests()
-    process = start(store, source, registry)
+    process = start(store, source, registry, short)
     log = registry.control / "log"
     wait_for(lambda: log.exists() and weights in log.read_text() and chunks_there(store) == kept)
     process.send_signal(signal.SIGKILL)
