@@ -2,7 +2,8 @@
 
 `python -m benchmarks.verify.sealed [--megabytes N]`
 
-The machine in QEMU is slower than this one, without KVM by far: the ratio counts, and how the accepting does not grow with the store.
+The machine in QEMU computes each instruction, so it is slower than this one by far: the ratio counts, and that accepting does not grow
+with the store.
 """
 
 from __future__ import annotations

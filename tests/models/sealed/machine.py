@@ -27,7 +27,6 @@ NOT_NEEDED = {
     "distutils",
     "pydoc_data",
     "unittest",
-    "__pycache__",
 }
 SECONDS = 240
 
@@ -40,7 +39,7 @@ def answer(debian: Debian, folder: Path, store: Path) -> dict[str, Any]:
     program, variables = debian.emulator()
     drives = [f"-drive=file={path},format=raw,if=virtio,cache=unsafe" for path in disks]
     options = ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", "1536", "-smp", "2"]
-    options += ["-accel", "kvm", "-accel", "tcg", "-cpu", "max", "-kernel", str(debian.kernel), "-initrd", str(image)]
+    options += ["-accel", "tcg", "-cpu", "max", "-kernel", str(debian.kernel), "-initrd", str(image)]
     append = ["-append", "console=ttyS0 loglevel=1 panic=-1 rdinit=/init"]
     words = [word for drive in drives for word in drive.split("=", 1)]
     try:

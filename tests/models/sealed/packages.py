@@ -42,7 +42,7 @@ class Debian:
             return [found], {}
         libraries = self.root / "usr/lib/x86_64-linux-gnu"
         paths = ":".join(str(folder) for folder in (libraries, self.root / "lib/x86_64-linux-gnu"))
-        images = [f"-L{self.root}/usr/share/{name}" for name in ("qemu", "seabios")]
+        images = [word for name in ("qemu", "seabios") for word in ("-L", f"{self.root}/usr/share/{name}")]
         program = str(self.root / "usr/bin/qemu-system-x86_64")
         return [program, *images], {"LD_LIBRARY_PATH": paths, "QEMU_MODULE_DIR": str(libraries / "qemu")}
 
