@@ -53,6 +53,7 @@ def verify(action, *more, place="/verity"):
     )
     seconds = time.monotonic() - begun
     report = json.loads(done.stdout)
+    print(f"{time.monotonic():7.1f} s of this machine: {action} {' '.join(more)}: {done.returncode}", flush=True)
     codes = sorted({finding["code"] for finding in report["findings"]})
     bound = sorted(os.listdir(BOUND))
     return {
@@ -142,12 +143,15 @@ def refused(action):
 def sealed(disk, found):
     """Sealed, accepted unread, and closed to every writer."""
     found["bind"], found["recheck"] = verify("bind"), verify("recheck")
-    found["times"] = {
-        way: min(verify("recheck", *words)["seconds"] for _ in range(3))
-        for way, words in (("held", []), ("read", ["--read"]))
-    }
     found["write"] = refused(lambda: os.close(os.open(disk.path, os.O_RDWR)))
     found["truncate"] = refused(lambda: os.truncate(disk.path, 1))
+
+
+def times(found):
+    """Seconds of the whole program, best of three, where all is sealed."""
+    verify("bind")
+    for way, words in (("held", []), ("read", ["--read"])):
+        found[way] = min(verify("recheck", *words)["seconds"] for _ in range(3))
 
 
 def notes(found):
@@ -221,18 +225,23 @@ def below(disk, found):
         found[f"flipped {name}: back"] = verify("bind")
 
 
+def judge(found):
+    """All that can be done to it."""
+    found["plain"], found["plain again"] = verify("bind", place="/plain"), verify("recheck", place="/plain")
+    disk = Disk()
+    found["size"] = disk.size
+    sealed(disk, found)
+    notes(found)
+    files(disk, found)
+    below(disk, found)
+
+
 def main():
     found = {}
     try:
         start()
         found["kernel"] = os.uname().release
-        found["plain"], found["plain again"] = verify("bind", place="/plain"), verify("recheck", place="/plain")
-        disk = Disk()
-        found["size"] = disk.size
-        sealed(disk, found)
-        notes(found)
-        files(disk, found)
-        below(disk, found)
+        judge(found) if sys.argv[1:] != ["times"] else times(found)
     except BaseException:  # the machine must end, and tell
         traceback.print_exc()
     print("\nRESULT", json.dumps(found), flush=True)

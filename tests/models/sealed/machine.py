@@ -31,8 +31,11 @@ NOT_NEEDED = {
 SECONDS = 240
 
 
-def answer(debian: Debian, folder: Path, store: Path) -> dict[str, Any]:
-    """What the guest found. `store`: a folder with `store/`, `lock.json` and `evil`, a file as large as the weights."""
+def answer(debian: Debian, folder: Path, store: Path, task: str = "") -> dict[str, Any]:
+    """What the guest found. `store`: a folder with `store/`, `lock.json` and `evil`, a file as large as the weights.
+
+    `task`: `times`, or all.
+    """
     image = folder / "initrd"
     image.write_bytes(b"".join(archive(contents(debian))))
     disks = [disk(folder / name, store, feature) for name, feature in (("verity", "verity"), ("plain", "^verity"))]
@@ -40,7 +43,7 @@ def answer(debian: Debian, folder: Path, store: Path) -> dict[str, Any]:
     drives = [f"-drive=file={path},format=raw,if=virtio,cache=unsafe" for path in disks]
     options = ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", "1536", "-smp", "2"]
     options += ["-accel", "tcg", "-cpu", "max", "-kernel", str(debian.kernel), "-initrd", str(image)]
-    append = ["-append", "console=ttyS0 loglevel=1 panic=-1 rdinit=/init"]
+    append = ["-append", f"console=ttyS0 loglevel=1 panic=-1 rdinit=/init {task}"]
     words = [word for drive in drives for word in drive.split("=", 1)]
     try:
         done = subprocess.run(
