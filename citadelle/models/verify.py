@@ -42,11 +42,8 @@ CHUNK = 1 << 20
 WINDOW = 16 << 20  # bytes mapped at once by each core
 POPULATE_READ = 22  # MADV_POPULATE_READ of linux/mman.h
 ENABLE_VERITY, MEASURE_VERITY = 0x40806685, 0xC0046686  # of linux/fsverity.h; processors with other numbers get ENOTTY
-SEALING = {
-    "ext4",
-    "f2fs",
-    "btrfs",
-}  # whose reads this kernel judges itself; any other, as FUSE, may answer what it likes
+# Whose reads this kernel judges itself; any other, as FUSE, may answer what it likes.
+SEALING = {"ext4", "f2fs", "btrfs"}
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"(\w[\w.:-]{0,349})/(\w[\w-]{0,79})/(\w[\w.-]{0,79}):(\w[\w.-]{0,79})", re.ASCII)
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
