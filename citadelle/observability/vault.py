@@ -79,6 +79,7 @@ def _creds(word: str, *places: str, given: bytes) -> bytes:
 
 def lay(values: dict[str, str]) -> None:
     """Each container gets a folder of its own with what it needs, and one for its data."""
+    _passable()
     given = {name: text for name, text in values.items() if name not in MADE}
     web = f"basic_auth_users: {{{USER}: '{hashed(values[PASSWORD])}'}}\n"
     shared = {PASSWORD: values[PASSWORD], "web.yaml": web}
@@ -94,6 +95,15 @@ def lay(values: dict[str, str]) -> None:
     # For node_exporter, which runs as nobody in particular: the hash of 256 random bits tells nobody anything.
     write(RUN / "web.yaml", web.encode(), 0, mode=0o444)
     write(GIVEN, json.dumps(given, sort_keys=True).encode(), 0)  # by this a deploy sees whether something differs
+
+
+def _passable() -> None:
+    """At a boot this program makes these two: node_exporter, which is nobody in particular, has to get through to its file."""
+    if not RUN.parent.exists():
+        RUN.parent.mkdir(parents=True)
+        RUN.parent.chmod(0o755)
+    RUN.mkdir(exist_ok=True)
+    RUN.chmod(0o711)
 
 
 def _folder(service: str, owner: int, wanted: dict[str, str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ GIVEN = {"slack_url": "https://slack.example/canary-77aa", "grafana_password": "
 
 
 @pytest.fixture
-def owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """A host's folders below `tmp_path`; to whom what was given, by path. Sealing is systemd's, and left out here."""
     given: dict[str, int] = {}
     monkeypatch.setattr(vault, "RUN", tmp_path / "run")
@@ -26,7 +28,9 @@ def owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         os, "chown", lambda path, user, _group: given.__setitem__(str(Path(path).relative_to(tmp_path)), user)
     )
     (tmp_path / "run").mkdir()
-    return given
+    before = os.umask(0o022)  # the program sets its own
+    yield given
+    os.umask(before)
 
 
 def kept(tmp_path: Path, given: dict[str, str]) -> dict[str, set[str]]:
@@ -39,6 +43,20 @@ def kept(tmp_path: Path, given: dict[str, str]) -> dict[str, set[str]]:
         for folder in (tmp_path / "run").iterdir()
         if folder.is_dir()
     }
+
+
+def test_after_a_boot_node_exporter_gets_through_to_its_file(
+    tmp_path: Path, owners: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in memory is gone then: the program makes the folders itself."""
+    kept(tmp_path, GIVEN)
+    shutil.rmtree(tmp_path / "run")
+    monkeypatch.setattr(vault, "RUN", tmp_path / "run/citadelle/observability")
+    monkeypatch.setattr(vault, "GIVEN", vault.RUN / "given.json")
+    (tmp_path / "run").mkdir()
+    assert vault.main("lay") == 0
+    modes = [path.stat().st_mode & 0o777 for path in (vault.RUN.parent, vault.RUN, vault.RUN / "web.yaml")]
+    assert modes == [0o755, 0o711, 0o444]
 
 
 def test_each_container_sees_its_own(tmp_path: Path, owners: dict[str, int]) -> None:
