@@ -21,8 +21,10 @@ CA_DAYS, HOST_DAYS = 3650, 397  # the latter: what clients take at most
 _DAY = timedelta(days=1)
 
 
-def make(folder: Path, host: str, names: Sequence[str]) -> Path:
+def make(folder: Path, host: str, names: Sequence[str], *, client: bool = False) -> Path:
     """Make a certificate for a host under these names and addresses, and the CA if there is none yet; returns the certificate's path.
+
+    client: by it the host says who it is to others, as to a SIEM; without, others know the host by it.
 
     Raises ValueError for an empty list of names, OSError where the folder cannot be written.
     """
@@ -33,7 +35,7 @@ def make(folder: Path, host: str, names: Sequence[str]) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(host, issuer.subject, key, HOST_DAYS)
     alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
-    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH])
     builder = builder.add_extension(alternatives, critical=False).add_extension(usage, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())

@@ -24,10 +24,13 @@ def make(
     ],
     host: Annotated[str, typer.Argument(metavar="HOST", help="Name of the PC in the inventory.")],
     name: Annotated[list[str], typer.Option(help="Name or address by which clients reach it; may be repeated.")],
+    client: Annotated[
+        bool, typer.Option("--client", help="By it the host says who it is to a SIEM (logs_siem_folder).")
+    ] = False,
 ) -> None:
-    """Make a host's certificate and key, and the CA at the first time. Clients have to trust DIR/ca.pem."""
+    """Make a host's certificate and key, and the CA at the first time. Clients, or the SIEM, have to trust DIR/ca.pem."""
     try:
-        made = certificates.make(folder, host, name)
+        made = certificates.make(folder, host, name, client=client)
     except (OSError, ValueError) as error:
         typer.echo(f"citadelle: certificate cannot be made: {error}\nhint: see the files in {folder}", err=True)
         raise typer.Exit(1) from None

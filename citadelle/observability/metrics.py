@@ -37,6 +37,7 @@ TEXTS = {
     "citadelle_firewall_loaded": "Whether the host's own table of the packet filter is there.",
     "citadelle_firewall_packets_total": "Packets that it has refused, or let pass unasked.",
     "citadelle_certificate_not_after_timestamp_seconds": "When the certificate of TLS ends.",
+    "citadelle_logs_running": "Whether logs are shipped, where they shall be.",
     "citadelle_audit_valid": "Whether the audit trail's chain holds.",
     "citadelle_audit_checked_timestamp_seconds": "When that was judged.",
 }
@@ -104,6 +105,19 @@ def certificate() -> Iterator[Sample]:
         yield "citadelle_certificate_not_after_timestamp_seconds", {}, ssl.cert_time_to_seconds(found["notAfter"])
 
 
+def logs() -> Iterator[Sample]:
+    """Whether who ships them runs, where it is to run at boot."""
+    if _agrees("is-enabled"):
+        yield "citadelle_logs_running", {}, _agrees("is-active")
+
+
+def _agrees(question: str) -> bool:
+    command = ["systemctl", question, "--quiet", "citadelle-logs.service"]
+    return not subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+    ).returncode
+
+
 def trail(seconds: float, now: float) -> Iterator[Sample]:
     """Whether the chain holds, judged when the last time is longer ago than `seconds`; what is wrong goes to the journal."""
     state = json.loads(STATE.read_text()) if STATE.exists() else {}
@@ -155,6 +169,7 @@ def main() -> int:
         "containers": containers,
         "firewall": firewall,
         "certificate": certificate,
+        "logs": logs,
         "audit": lambda: trail(seconds, now),
     }
     textfile.write(TARGET, textfile.text(list(looked(probes)), TEXTS))

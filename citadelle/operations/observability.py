@@ -15,24 +15,37 @@ from citadelle.operations.refusal import attempt
 
 
 @operation()
-def host_side(package: str, files: list[File], after: str) -> Generator[PyinfraCommand, None, None]:
-    """Have a Debian package, and files as `files.present` has them, its units in force.
+def host_side(packages: dict[str, str], files: list[File], after: str) -> Generator[PyinfraCommand, None, None]:
+    """Have Debian packages, and files as `files.present` has them, their units in force.
 
-    + package: comes before the files' `after`; but behind its own unit's file, so that it never runs as it would by itself.
+    + packages: with the unit that each would start by itself: masked, unless it is there already. They come before the files, which may
+      be judged by them, but behind their units' files.
     + files: as for `files.present`.
-    + after: as for `files.present`; it also runs when the package was absent.
+    + after: as for `files.present`; it also runs when a package was absent.
     """
-    absent = package not in host.get_fact(PackagesInstalled, packages=[package])
+    found = host.get_fact(PackagesInstalled, packages=list(packages))
+    absent = {package: unit for package, unit in packages.items() if package not in found}
     if absent:
-        yield _install(package)
-    yield from present._inner(files=files, after=after, due=absent)
+        yield _install(absent)
+    yield from present._inner(files=files, after=after, due=bool(absent))
 
 
-def _install(package: str) -> PyinfraCommand:
-    """Masked while it is installed: the package's own unit would listen on every address, without a password."""
-    unit, name = f"/etc/systemd/system/{package}.service", QuoteString(package)
+def _install(packages: dict[str, str]) -> PyinfraCommand:
+    """Masked while it is installed: a package's own unit would listen on every address, or write logs twice."""
+    names = " ".join(packages)
+    masks = [
+        part
+        for unit in packages.values()
+        for part in (
+            "test -e",
+            QuoteString(f"/etc/systemd/system/{unit}"),
+            "|| ln -s /dev/null",
+            QuoteString(f"/etc/systemd/system/{unit}"),
+            ";",
+        )
+    ]
     steps = StringCommand(
-        QUIET, "test -e", unit, "|| ln -s /dev/null", unit, "; get() {", APT, "install --yes --no-install-recommends", name, "; };",
+        QUIET, *masks, "get() {", APT, "install --yes --no-install-recommends", *map(QuoteString, packages), "; };",
         "get || {", APT, "update && get; }",
     )  # fmt: skip
-    return attempt(steps, f"package cannot be installed: {package}", f"apt-get install {package}")
+    return attempt(steps, f"packages cannot be installed: {names}", f"apt-get install {names}")

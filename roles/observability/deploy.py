@@ -1,4 +1,4 @@
-"""What sees and alerts, as far as it is the host's: node_exporter, looks at the host, secrets in memory, the way out for alerts."""
+"""What sees and alerts, as far as it is the host's: node_exporter, looks at the host, secrets in memory, a way out for alerts; logs."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,8 @@ from citadelle.observability import alerts, config, metrics, relay, vault
 from citadelle.operations import files
 from citadelle.operations import observability as operations
 from citadelle.settings import DeployError
+from roles.logs.settings import LogsSettings
+from roles.observability import shipping
 from roles.observability.settings import ObservabilitySettings
 
 FILES = Path(__file__).parent / "files"
@@ -88,14 +90,25 @@ def host_files(settings: ObservabilitySettings) -> list[files.File]:
     return [*placed, *files.role_files(FILES), *drop_ins(settings), relay_file(settings, given), sealed]
 
 
-@deploy("Observability")
+@deploy("Observability and logs")
 def observability() -> None:
-    """The containers themselves come with the release of the stack."""
-    settings = ObservabilitySettings.from_host(host)
+    """One operation for both roles: each costs every run a question. The containers themselves come with the release of the stack."""
+    settings, logs = ObservabilitySettings.from_host(host), LogsSettings.from_host(host)
+    packages: dict[str, str] = {}
+    placed: list[files.File] = []
+    after: list[str] = []
     if settings.observability:
+        packages[PACKAGE] = f"{PACKAGE}.service"
+        placed += host_files(settings)
+        after.append(AFTER)
+    if logs.logs:
+        packages |= shipping.PACKAGES
+        placed += shipping.shipped_files(logs, settings.observability_seconds if settings.observability else 0)
+        after.append(shipping.AFTER)
+    if placed:
         operations.host_side(
-            name="Have node_exporter, looks at the host, and the way out for alerts",
-            package=PACKAGE,
-            files=host_files(settings),
-            after=AFTER,
+            name="Have node_exporter, looks at the host, the way out for alerts, and logs shipped",
+            packages=packages,
+            files=placed,
+            after=" && ".join(after),
         )

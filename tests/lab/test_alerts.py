@@ -24,6 +24,7 @@ from tests.lab.test_egress import CONNECT
 from tests.lab.test_faults_run import LOOK
 from tests.lab.test_model_gate import ALL_HEALTHY, BACK, FLIP, until
 from tests.observability.test_rules import ALERTS
+from tests.shipping.siem import NAME, Siem, siem
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
@@ -39,6 +40,9 @@ SHORT = {
     "observability_group_seconds": 1,
     "observability_refused_keys": 5,
     "observability_limited_requests": 5,
+    "logs": True,
+    "logs_siem_peer": NAME,
+    "logs_loki": True,
 }
 ASK = """for i in $(seq {count}); do curl --silent --output /dev/null --header @- --header 'Content-Type: application/json' \
   --data '{{"max_tokens":1,"messages":[{{"role":"user","content":"hello"}}]}}' http://127.0.0.1:8080/v1/chat/completions <<EOF
@@ -73,8 +77,22 @@ def do(line: str) -> str:
     return done.stdout.decode()
 
 
+LOKI = "systemd-run --quiet --unit loki-double python3 -I -B /root/loki.py 3100"
+NO_LOGS = (
+    "systemctl disable --quiet --now citadelle-logs; systemctl stop loki-double"
+    "; rm -rf /var/lib/citadelle/logs /etc/citadelle/logs /var/lib/node_exporter/textfile/citadelle_logs.prom"
+)
+
+
 @pytest.fixture(scope="module")
-def received(lab: dict, converged: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siem]:
+    """A double of a SIEM on this machine."""
+    with siem(tmp_path_factory.mktemp("siem"), address(1)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def received(lab: dict, converged: None, keeper: Siem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
     """srv1 alerts to the doubles, quickly; afterwards it is as it was."""
     folder = tmp_path_factory.mktemp("alerting")
     with receivers(address(1), folder, secrets.token_hex(16)) as found:
@@ -84,12 +102,18 @@ def received(lab: dict, converged: None, tmp_path_factory: pytest.TempPathFactor
             "observability_secrets": str(folder),
             "observability_ca": str(folder / "ca.pem"),
             "observability_mail_server": f"{found.address}:{found.mail}",
+            "logs_siem": f"{keeper.address}:{keeper.port}",
+            "logs_siem_folder": str(keeper.folder),
         }
         inventory = folder / "inventory.py"
         text = (state.ROOT / "inventory/lab.py").read_text()
         inventory.write_text(f"{text}\nfor _, _data_of in linux:\n    _data_of |= {given!r}\n")
         heal()
         do(FORGET)
+        exec_in_pc(
+            SRV1.name, ["sh", "-c", "cat > /root/loki.py"], stdin=(state.ROOT / "tests/shipping/loki.py").read_bytes()
+        )
+        do(LOKI)
         run = rollout("--limit", "linux", inventory=str(inventory))
         assert run.code == 0, run.text
         assert found.secret not in run.text
@@ -97,6 +121,7 @@ def received(lab: dict, converged: None, tmp_path_factory: pytest.TempPathFactor
         assert again.changed_nothing, again.text
         yield found
     heal()
+    exec_in_pc(SRV1.name, ["sh", "-c", NO_LOGS])
     run = rollout()
     assert run.code == 0, run.text
 
@@ -134,13 +159,14 @@ def test_a_test_alert_reaches_everybody_and_no_secret_anything_else(received: Re
     )  # the search finds
 
 
-def test_what_happens_arrives_within_two_minutes(received: Received) -> None:
+def test_what_happens_arrives_within_two_minutes(received: Received, keeper: Siem) -> None:
     key = citadelle(
         "keys", "create", f"burst-{secrets.token_hex(4)}", "--limit", "requests_minute=1", "--host", "srv1"
     ).stdout.split()[-1]
     byte = do(f"dd if={AUDIT} bs=1 skip=7 count=1 status=none | od -An -to1").strip()
     other = "061" if byte != "061" else "062"  # a digit for a digit
     began = time.monotonic()
+    keeper.stop()
     do(STRANGER)
     do(ASK.format(count=9, key="ck_" + "x" * 43))
     do(ASK.format(count=12, key=key))
@@ -157,12 +183,37 @@ def test_what_happens_arrives_within_two_minutes(received: Received) -> None:
         "[ATTENTION] srv1 : Un conteneur de la pile tombe sans cesse",
         "[CRITIQUE] srv1 : Un conteneur exécute une autre image que celle de la version",
         "[CRITIQUE] srv1 : La piste d'audit a été modifiée",
+        "[CRITIQUE] srv1 : Les journaux n'atteignent pas leur destinataire",
     ):
         said = received.wait("slack", lambda found, text=text: found.startswith(text), 120)
         assert "Que faire : docs/runbooks/" in said
     assert time.monotonic() - began < 120
     heal()
     received.wait("slack", lambda found: found.startswith("[RÉSOLU] srv1 : La piste d'audit a été modifiée"), 120)
+
+
+def test_logs_leave_whole_without_content_and_their_end_arrives(received: Received, keeper: Siem) -> None:
+    """What waited for the SIEM is there once, in order, with all that came before and after; Loki has the trail too, and the containers."""
+    keeper.start()
+    canary = f"canary-{secrets.token_hex(8)}"
+    key = citadelle("keys", "create", f"logs-{secrets.token_hex(4)}", "--host", "srv1").stdout.split()[-1]
+    do(ASK.format(count=2, key=key).replace('"hello"', f'"{canary}"'))
+    written = [json.loads(line)["seq"] for line in do("cat /var/log/citadelle/audit/audit-*.jsonl").splitlines()]
+    end = time.monotonic() + 30
+    while (arrived := [int(message.split(b'seq="')[1].split(b'"')[0]) for message in list(keeper.messages)]) != written:
+        assert time.monotonic() < end, (len(arrived), len(written), keeper.refused[-3:])
+        time.sleep(0.2)
+    found = json.loads(do("curl --silent http://127.0.0.1:3100/"))
+    assert found["refused"] == []
+    trail = [
+        json.loads(line)["seq"] for labels, lines in found["streams"] if labels["job"] == "audit" for line in lines
+    ]
+    assert trail == written
+    assert {"gateway", "engine"} <= {labels["service"] for labels, _ in found["streams"] if labels["job"] == "stack"}
+    assert canary not in json.dumps(found) and canary.encode() not in b"".join(keeper.messages)  # noqa: PT018
+    do("systemctl stop citadelle-logs")
+    received.wait("slack", lambda text: text.startswith("[CRITIQUE] srv1 : Les journaux ne sont plus expédiés"), 120)
+    do("systemctl start citadelle-logs")
 
 
 def test_a_flipped_byte_of_a_model_arrives(received: Received) -> None:

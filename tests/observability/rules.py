@@ -129,6 +129,23 @@ CASES = {
         {'prometheus_rule_evaluation_failures_total{rule_group="a"}': "1x20"},
         4, {"rule_group": "a"},
     ),
+    "LogsStopped": Case(
+        {"citadelle_logs_running": "1 0x20", "citadelle_logs_seen_timestamp_seconds": "0+60x20"},
+        {"citadelle_logs_running": "1x20", "citadelle_logs_seen_timestamp_seconds": "0+60x20"},
+    ),
+    "LogsUndelivered": Case(
+        {'citadelle_logs_waiting{leg="siem"}': "0 5 6 7x20", 'citadelle_logs_delivered_total{leg="siem"}': "0 9 9x20"},
+        {'citadelle_logs_waiting{leg="siem"}': "0 5 6 7x20", 'citadelle_logs_delivered_total{leg="siem"}': "0+1x20"},
+        labels={"leg": "siem"},
+    ),
+    "LogsSpoolFilling": Case(
+        {'citadelle_logs_spool_ratio{leg="loki"}': "0.81x20"}, {'citadelle_logs_spool_ratio{leg="loki"}': "0.8x20"},
+        labels={"leg": "loki"},
+    ),
+    "LogsDiscarded": Case(
+        {'citadelle_logs_discarded_total{leg="loki-audit"}': "0 0 1x20"}, {'citadelle_logs_discarded_total{leg="loki-audit"}': "1x20"},
+        4, {"leg": "loki-audit"},
+    ),
 }  # fmt: skip
 # Of which the labels of the samples differ from the series' own.
 DISKS = {"DiskFull", "DiskWillFill"}

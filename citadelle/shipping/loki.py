@@ -1,0 +1,103 @@
+"""Brings lines of logs to Loki, as rsyslog hands them over: a batch is there, or it comes again.
+
+Runs alone on a host (standard library, Python 3.10 or newer): loki.py URL HOST. rsyslog's own omhttp does the same, but no Debian
+that is stable today has it. A line is JSON: {"t": RFC 3339, "tag", "container", "unit", "level", "line"}.
+
+Loki's rules (grafana.com/docs/loki/latest/reference/loki-http-api): few labels of few values, lines of a stream by their time, a
+nanosecond as text. A line that has come already, of the same stream, time and text, is stored once: a batch may come twice.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import re
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+if not __package__:  # run as a file, on a host as in the checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from citadelle.shipping import handover
+
+PROGRAM = "/usr/local/lib/citadelle/shipping/loki.py"
+LINE_BYTES, SECONDS = 60_000, 30  # Loki's own limit of a line is set to 64 KB
+Lines = dict[tuple[tuple[str, str], ...], list[list[str]]]
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  Python 3.10
+_CONTAINER = re.compile(r"citadelle/citadelle-([a-z]+)-\d+")
+
+
+def labels(entry: dict[str, Any], host: str) -> tuple[tuple[str, str], ...]:
+    """Which stream: whose line it is and how bad, never what is in it."""
+    found = {"host": host, "level": entry.get("level") or "info"}
+    if entry.get("tag") == "audit":
+        found |= {"job": "audit", "service": "gateway", "level": "info"}
+    elif container := _CONTAINER.fullmatch(entry.get("container") or ""):
+        found |= {"job": "stack", "service": container[1]}
+    else:
+        found |= {"job": "host", "service": (entry.get("unit") or "unknown").removesuffix(".service")}
+    return tuple(sorted(found.items()))
+
+
+def nanoseconds(entry: dict[str, Any]) -> str:
+    """When: an audit record says so itself, and is told apart by its number."""
+    moment = entry["t"]
+    if entry.get("tag") == "audit" and (own := re.search(r'"ts":"([0-9T:.-]{19,26}Z)"', entry["line"])):
+        moment = own[1]
+    return str((datetime.fromisoformat(moment.replace("Z", "+00:00")) - _EPOCH) // timedelta(microseconds=1) * 1000)
+
+
+def body(lines: list[str], host: str) -> bytes:
+    """What Loki's push takes. Lines that are no entry are left out: they could never arrive."""
+    streams: Lines = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            moment, text = nanoseconds(entry), entry["line"].encode(errors="replace")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        shown = text if len(text) <= LINE_BYTES else text[:LINE_BYTES] + b" [cut]"
+        streams.setdefault(labels(entry, host), []).append([moment, shown.decode(errors="ignore")])
+    made = [
+        {"stream": dict(key), "values": sorted(found, key=lambda one: int(one[0]))} for key, found in streams.items()
+    ]
+    return json.dumps({"streams": made}).encode()
+
+
+class Loki:
+    """A connection to one Loki, made again when it is lost."""
+
+    def __init__(self, url: str, host: str) -> None:
+        self._url, self._host = urlsplit(url), host
+        self._link: http.client.HTTPConnection | None = None
+
+    def push(self, lines: list[str]) -> str:
+        """Empty when the lines are there, or are such that they never will be; otherwise why not, and all of them may come again."""
+        content = gzip.compress(body(lines, self._host), 1)
+        for _ in range(2):  # a connection that was kept may have ended in between
+            fresh = self._link is None
+            try:
+                return self._asked(content)
+            except (OSError, http.client.HTTPException) as error:
+                self._link = None
+                if fresh:
+                    return f"cannot reach Loki: {type(error).__name__}"
+        return "cannot reach Loki"
+
+    def _asked(self, content: bytes) -> str:
+        if self._link is None:
+            self._link = http.client.HTTPConnection(self._url.hostname or "", self._url.port or 80, timeout=SECONDS)
+        head = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        self._link.request("POST", self._url.path, body=content, headers=head)
+        answer = self._link.getresponse()
+        answer.read()
+        # 400: what Loki takes of the batch it has taken, the rest is too old or too long and will not get better.
+        return "" if answer.status in {200, 204, 400} else f"Loki answers {answer.status}"
+
+
+if __name__ == "__main__":
+    handover.serve(Loki(*sys.argv[1:3]).push)

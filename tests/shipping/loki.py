@@ -1,0 +1,111 @@
+"""Double of Loki's push: takes what Loki takes, and keeps it as Loki does: streams by their labels, each line of a moment once.
+
+Its rules are those of Loki's documentation (reference/loki-http-api, operations/request-validation-rate-limits), with the limits that
+`compose/loki` sets or Loki has: names of labels, at most 15 of them, a line of at most 64 KB, nanoseconds as text, lines of a stream
+not older than an hour before its newest.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+HOUR = 3600 * 10**9
+Streams = dict[tuple[tuple[str, str], ...], dict[tuple[int, str], None]]
+
+
+@dataclass
+class Loki:
+    """What is kept, what was refused, how many pushes came; `broken` answers every push with that status."""
+
+    port: int = 0
+    streams: Streams = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    pushes: int = 0
+    broken: int = 0
+
+    def push(self, body: Any) -> None:
+        """Raises ValueError or KeyError for what Loki refuses."""
+        for stream in body["streams"]:
+            labels = stream["stream"]
+            if not 0 < len(labels) <= 15 or not all(LABEL.fullmatch(name) and value for name, value in labels.items()):
+                raise ValueError(f"labels: {labels}")
+            kept = self.streams.setdefault(tuple(sorted(labels.items())), {})
+            newest = max((moment for moment, _ in kept), default=0)
+            for moment, line in stream["values"]:
+                if not isinstance(moment, str) or len(moment) != 19:
+                    raise ValueError(f"not nanoseconds: {moment!r}")
+                if len(line.encode()) > 65536:
+                    raise ValueError("line too long")
+                if int(moment) < newest - HOUR:
+                    raise ValueError("entry too far behind")
+                kept[int(moment), line] = None
+
+    def lines(self, **labels: str) -> list[str]:
+        """Lines of all streams with these labels, by their time."""
+        found = [entry for key, kept in self.streams.items() if labels.items() <= dict(key).items() for entry in kept]
+        return [line for _, line in sorted(found)]
+
+
+def handler(loki: Loki) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
+            loki.pushes += 1
+            status = loki.broken or 204
+            try:
+                if self.path != "/loki/api/v1/push" or self.headers["Content-Type"] != "application/json":
+                    raise ValueError(self.path)
+                if not loki.broken:
+                    loki.push(json.loads(body))
+            except (ValueError, KeyError) as error:
+                loki.refused.append(repr(error))
+                status = 400
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """What a test asks from outside: all that is kept, and what was refused."""
+            kept = [[dict(key), [line for _, line in sorted(entries)]] for key, entries in loki.streams.items()]
+            body = json.dumps({"streams": kept, "refused": loki.refused}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def loki(port: int = 0) -> Iterator[Loki]:
+    """A double that listens on loopback."""
+    found = Loki()
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler(found))
+    server.daemon_threads = True
+    found.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+if __name__ == "__main__":  # inside a lab PC, in the place of the container
+    with loki(int(sys.argv[1])):
+        threading.Event().wait()

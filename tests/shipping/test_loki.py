@@ -1,0 +1,79 @@
+"""The way to Loki, against a double that has its rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from citadelle.shipping import loki as way
+from tests.shipping.loki import Loki, loki
+from tests.shipping.test_forms import LINES
+
+
+@pytest.fixture
+def double() -> Iterator[Loki]:
+    with loki() as found:
+        yield found
+
+
+@pytest.fixture
+def sender(double: Loki) -> way.Loki:
+    return way.Loki(f"http://127.0.0.1:{double.port}/loki/api/v1/push", "srv1")
+
+
+def entry(line: str, second: int = 0, **fields: str) -> str:
+    return json.dumps(
+        {"t": f"2026-11-22T18:00:{second:02}.000001+00:00", "tag": "", "container": "", "unit": "", "line": line}
+        | fields
+    )
+
+
+def test_streams_are_few_and_lines_in_order(double: Loki, sender: way.Loki) -> None:
+    lines = [
+        entry("later", 2, container="citadelle/citadelle-gateway-1", unit="docker.service", level="info"),
+        entry("first", 1, container="citadelle/citadelle-gateway-1", unit="docker.service", level="info"),
+        entry("unit", 3, unit="citadelle-models.service", level="warning"),
+        entry(LINES["answered"], 9, tag="audit"),
+        "no entry", '{"t":"x","line":"y"}', '{"t":5}',
+    ]  # fmt: skip
+    assert sender.push(lines) == ""
+    assert double.refused == []
+    assert [dict(key) for key in double.streams] == [
+        {"host": "srv1", "job": "stack", "level": "info", "service": "gateway"},
+        {"host": "srv1", "job": "host", "level": "warning", "service": "citadelle-models"},
+        {"host": "srv1", "job": "audit", "level": "info", "service": "gateway"},
+    ]
+    assert double.lines(job="stack") == ["first", "later"]
+    assert double.lines(job="audit") == [LINES["answered"]]
+    [(moment, _)] = double.streams[
+        tuple(sorted({"host": "srv1", "job": "audit", "level": "info", "service": "gateway"}.items()))
+    ]
+    assert moment == 1795370400123000000  # the record's own time
+
+
+def test_a_batch_may_come_twice(double: Loki, sender: way.Loki) -> None:
+    batch = [entry(LINES["answered"], tag="audit"), entry(LINES["cut"], tag="audit")]
+    assert (sender.push(batch), sender.push(batch)) == ("", "")
+    assert double.pushes == 2
+    assert len(double.lines(job="audit")) == 2
+
+
+def test_what_loki_refuses_for_now_comes_again_and_what_it_never_takes_does_not(double: Loki, sender: way.Loki) -> None:
+    for status in (429, 500, 503):
+        double.broken = status
+        assert sender.push([entry("x")]) == f"Loki answers {status}"
+    double.broken = 0
+    assert sender.push([entry("a" * 70_000)]) == ""
+    [line] = double.lines(job="host")
+    assert line.endswith("a [cut]")
+    assert sender.push([json.dumps({"t": "2026-11-22T15:00:00Z", "line": "old"})]) == ""
+    assert "too far behind" in double.refused[0]
+
+
+def test_nobody_there(sender: way.Loki) -> None:
+    assert (
+        way.Loki("http://127.0.0.1:9/loki/api/v1/push", "srv1").push([entry("x")])
+        == "cannot reach Loki: ConnectionRefusedError"
+    )
