@@ -25,6 +25,7 @@ from typing import Any
 
 PROGRAM = "/usr/local/lib/citadelle/audit.py"
 LOG, KEY = "/var/log/citadelle/audit", "/var/lib/citadelle/audit/key"
+ANCHORS = "/var/log/citadelle/anchors/anchors.jsonl"  # of trail.py
 HEAD = "head.json"
 BEGIN = "/var/lib/citadelle/retention/audit"  # number of the first record that retention.py has left
 NOTHING = "0" * 64  # what the first record follows
@@ -56,6 +57,9 @@ FIELDS = frozenset(
         ),
     }
 )
+# What else becomes a record, said by root's programs alone: what decides how the gateway answers has changed (trail.py).
+EVENTS = re.compile(r"(key|policy|model|release|silence)_(created|changed|removed)")
+NOTE = frozenset({"id", "subject", "digest"})
 _TEXT = re.compile(r"[A-Za-z0-9 ._:/+-]{0,128}")
 ANCHOR = re.compile(r"[1-9][0-9]{0,17}:[0-9a-f]{64}")
 _LINE = re.compile(rb'(\{.*),"mac":"([0-9a-f]{64})"\}\n')
@@ -65,14 +69,21 @@ class Problem(Exception):
     """What is wrong, and where."""
 
 
-def checked(record: Any) -> dict[str, Any]:
+def checked(record: Any, fields: frozenset[str] = FIELDS) -> dict[str, Any]:
     """The record, if it has known fields and short values only: no content gets in here by mistake. Raises ValueError."""
-    if not isinstance(record, dict) or record.keys() - FIELDS or not isinstance(record.get("id"), str):
+    if not isinstance(record, dict) or record.keys() - fields or not isinstance(record.get("id"), str):
         raise ValueError("not a record: unknown fields, or no id")
     for name, value in record.items():
         if not all(_is_short(one) for one in (value if isinstance(value, list) else [value])):
             raise ValueError(f"not a record: value of {name}")
     return record
+
+
+def noted(event: Any, record: Any) -> dict[str, Any]:
+    """A record of one of EVENTS, judged in the same way."""
+    if not isinstance(event, str) or not EVENTS.fullmatch(event):
+        raise ValueError("not an event")
+    return {"event": event, **checked(record, NOTE)}
 
 
 def _is_short(value: Any) -> bool:

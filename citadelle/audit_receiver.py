@@ -6,6 +6,7 @@ without --socket it takes the one that systemd gives. A line of JSON in, a line 
     {"op": "ping"}                        {"ok": 0}, when a record could be written now
     {"op": "open", "record": {...}}       the same; from now on the record is not lost when the gateway is
     {"op": "close", "record": {...}}      {"id", "seq", "mac"} of the record, written; with the same id again: not written again
+    {"op": "note", "event", "record"}     the same, of root alone: something else has happened (audit.EVENTS)
     {"op": "totals", "since": [ts, ...]}  {"totals": {key: [[requests, tokens in, tokens out], ...]}}, a sum for each span of time
 
 or {"error": text}. What is no field of a record, or longer than a name, is refused.
@@ -29,7 +30,7 @@ from typing import Any
 if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from citadelle.audit import HEAD, KEY, LOG, NOTHING, Problem, checked, files_of, read_key, seal, totals, unseal
+from citadelle.audit import HEAD, KEY, LOG, NOTHING, Problem, checked, files_of, noted, read_key, seal, totals, unseal
 
 PROGRAM = "/usr/local/lib/citadelle/audit_receiver.py"
 FOLDER = "/run/citadelle/audit"  # of the socket; the gateway sees this folder, so a new socket in it too
@@ -155,6 +156,8 @@ class Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For asyncio."""
         self._transport: Any = transport
+        credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        self._own = int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
 
     def data_received(self, data: bytes) -> None:
         """For asyncio."""
@@ -183,11 +186,18 @@ class Peer(asyncio.Protocol):
             message = json.loads(line)
             if message["op"] == "totals":
                 return {"totals": totals(self._log.folder, message["since"])}
+            if message["op"] == "note":
+                return self._note(noted(message["event"], message["record"]))
             return self._record(message["op"], checked(message.get("record", {"id": ""})))
         except OSError as error:
             return {"error": f"cannot write: {error}"}
         except (ValueError, KeyError, TypeError, IndexError) as error:
             return {"error": f"not understood: {type(error).__name__}"}
+
+    def _note(self, record: dict[str, Any]) -> dict[str, Any]:
+        if not self._own:
+            raise ValueError("not yours to say")
+        return {"id": record["id"], **self._log.append(record)}
 
     def _record(self, word: str, record: dict[str, Any]) -> dict[str, Any]:
         if word == "close":

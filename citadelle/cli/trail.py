@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from citadelle import anchors as kept
 from citadelle import audit
 from citadelle.cli.hosts import Serving
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
@@ -24,6 +25,10 @@ def verify(  # noqa: PLR0917  each is an option, by name
     key: Annotated[Path | None, typer.Option(help="File with the key of that copy.")] = None,
     since: Annotated[int, typer.Option(min=1, help="Number of the first record to judge.")] = 1,
     anchor: Annotated[str, typer.Option(help="SEQ:MAC of a record that must be there.")] = "",
+    anchors: Annotated[
+        Path | None, typer.Option(help="File of anchors from elsewhere, one a line, that the copy has to hold against.")
+    ] = None,
+    public: Annotated[Path | None, typer.Option(help="Public key of these anchors, from the host.")] = None,
     host: HostOption = "*",
     inventory: InventoryOption = "inventory",
     json: JsonOption = False,
@@ -37,8 +42,15 @@ def verify(  # noqa: PLR0917  each is an option, by name
         raise SystemExit(
             f"not an anchor: {anchor}\nhint: SEQ:MAC, as `audit_anchor` in the gateway's log gives count and mac"
         )
+    if anchors and not (path and public):
+        raise SystemExit(
+            f"anchors are held against a copy, by their public key: {anchors}\n"
+            "hint: citadelle audit verify COPY --key FILE --anchors FILE --public FILE"
+        )
     if path and key:
         rows = [_here(path, key, since, anchor)]
+        if anchors and public and rows[0]["ok"]:
+            rows.append(_anchored(path, key, anchors, public))
     else:
         words = [*(["--since", str(since)] if since > 1 else []), *(["--anchor", anchor] if anchor else [])]
         rows = [_there(serving, words) for serving in chosen(inventory, host)]
@@ -51,6 +63,14 @@ def _here(path: Path, key: Path, since: int, anchor: str) -> dict:
         return _row(str(path), True, audit.verify(path, audit.read_key(key), since, anchor))
     except (audit.Problem, OSError, ValueError) as problem:
         return _row(str(path), False, str(problem))
+
+
+def _anchored(path: Path, key: Path, anchors: Path, public: Path) -> dict:
+    try:
+        given = kept.read(anchors.read_text().splitlines(), public.read_bytes())
+        return _row(str(anchors), True, kept.judge(path, audit.read_key(key), given))
+    except (audit.Problem, OSError, ValueError) as problem:
+        return _row(str(anchors), False, str(problem))
 
 
 def _there(serving: Serving, words: list[str]) -> dict:

@@ -18,8 +18,8 @@ from citadelle.operations.refusal import attempt
 def host_side(packages: dict[str, str], files: list[File], after: str) -> Generator[PyinfraCommand, None, None]:
     """Have Debian packages, and files as `files.present` has them, their units in force.
 
-    + packages: with the unit that each would start by itself: masked, unless it is there already. They come before the files, which may
-      be judged by them, but behind their units' files.
+    + packages: with the unit that each would start by itself, or none: masked, unless it is there already. They come before the files,
+      which may be judged by them.
     + files: as for `files.present`.
     + after: as for `files.present`; it also runs when a package was absent.
     """
@@ -36,6 +36,7 @@ def _install(packages: dict[str, str]) -> PyinfraCommand:
     masks = [
         part
         for unit in packages.values()
+        if unit
         for part in (
             "test -e",
             QuoteString(f"/etc/systemd/system/{unit}"),

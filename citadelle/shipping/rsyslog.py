@@ -83,8 +83,11 @@ def _trail(wanted: Shipping) -> list[str]:
     if wanted.siem:
         legs.append(_to_siem(wanted, wanted.siem))
     read = {"persistStateInterval": 1000, "readTimeout": 0, "addMetadata": "off"}
-    source = _object("input", type="imfile", file=f"{audit.LOG}/audit-*.jsonl", tag="audit", ruleset="audit", **read)
-    return [_ruleset("audit", *legs, **DIRECT), source] if legs else []
+    sources = [
+        _object("input", type="imfile", file=file, tag="audit", ruleset="audit", **read)
+        for file in (f"{audit.LOG}/audit-*.jsonl", audit.ANCHORS)
+    ]
+    return [_ruleset("audit", *legs, **DIRECT), *sources] if legs else []
 
 
 def _to_siem(wanted: Shipping, to: Siem) -> str:

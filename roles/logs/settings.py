@@ -38,6 +38,12 @@ class LogsSettings(RoleSettings):
     logs_units: tuple[Unit, ...] = Field(
         (), description="Further units of systemd whose messages go to Loki, as `ssh.service`."
     )
+    logs_anchor_seconds: int = Field(
+        60,
+        ge=5,
+        le=3600,
+        description="How often changes are recorded and the audit trail's newest record is signed and shipped.",
+    )
     logs_spool: str = Field(
         "1GB",
         pattern=r"^[1-9][0-9]{0,3}[MG]B$",

@@ -109,6 +109,6 @@ def observability() -> None:
         operations.host_side(
             name="Have node_exporter, looks at the host, the way out for alerts, and logs shipped",
             packages=packages,
-            files=placed,
+            files=list({file.path: file for file in placed}.values()),
             after=" && ".join(after),
         )

@@ -24,6 +24,7 @@ from tests.lab.test_egress import CONNECT
 from tests.lab.test_faults_run import LOOK
 from tests.lab.test_model_gate import ALL_HEALTHY, BACK, FLIP, until
 from tests.observability.test_rules import ALERTS
+from tests.shipping.loki import START, STOP
 from tests.shipping.siem import NAME, Siem, siem
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
@@ -43,6 +44,7 @@ SHORT = {
     "logs": True,
     "logs_siem_peer": NAME,
     "logs_loki": True,
+    "logs_anchor_seconds": 5,
 }
 ASK = """for i in $(seq {count}); do curl --silent --output /dev/null --header @- --header 'Content-Type: application/json' \
   --data '{{"max_tokens":1,"messages":[{{"role":"user","content":"hello"}}]}}' http://127.0.0.1:8080/v1/chat/completions <<EOF
@@ -55,7 +57,8 @@ FORGET = (
     "docker stop citadelle-prometheus-1 citadelle-alertmanager-1 >/dev/null && docker rm --force citadelle-rag-1 >/dev/null"
     " && find /var/lib/citadelle/prometheus /var/lib/citadelle/alertmanager -mindepth 1 -delete"
 )
-AUDIT = "$(ls /var/log/citadelle/audit/audit-*.jsonl | tail -n 1)"
+TRAIL = "/var/log/citadelle/audit/audit-*.jsonl"
+AUDIT = f"$(ls {TRAIL} | tail -n 1)"
 POKE = f'printf %b "\\\\{{byte}}" | dd of={AUDIT} bs=1 seek=7 conv=notrunc status=none'
 OF_RAG = "docker inspect --format '{{{{{field}}}}}' citadelle-rag-1"
 COUNT, PID = (OF_RAG.format(field=name) for name in (".RestartCount", ".State.Pid"))
@@ -75,13 +78,6 @@ def do(line: str) -> str:
     done = exec_in_pc(SRV1.name, ["sh", "-c", line])
     assert done.returncode == 0, f"{line}: {done.stderr.decode(errors='replace')}"
     return done.stdout.decode()
-
-
-LOKI = "systemd-run --quiet --unit loki-double python3 -I -B /root/loki.py 3100"
-NO_LOGS = (
-    "systemctl disable --quiet --now citadelle-logs; systemctl stop loki-double"
-    "; rm -rf /var/lib/citadelle/logs /etc/citadelle/logs /var/lib/node_exporter/textfile/citadelle_logs.prom"
-)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +109,7 @@ def received(lab: dict, converged: None, keeper: Siem, tmp_path_factory: pytest.
         exec_in_pc(
             SRV1.name, ["sh", "-c", "cat > /root/loki.py"], stdin=(state.ROOT / "tests/shipping/loki.py").read_bytes()
         )
-        do(LOKI)
+        do(START)
         run = rollout("--limit", "linux", inventory=str(inventory))
         assert run.code == 0, run.text
         assert found.secret not in run.text
@@ -121,7 +117,7 @@ def received(lab: dict, converged: None, keeper: Siem, tmp_path_factory: pytest.
         assert again.changed_nothing, again.text
         yield found
     heal()
-    exec_in_pc(SRV1.name, ["sh", "-c", NO_LOGS])
+    exec_in_pc(SRV1.name, ["sh", "-c", STOP])
     run = rollout()
     assert run.code == 0, run.text
 
@@ -198,18 +194,18 @@ def test_logs_leave_whole_without_content_and_their_end_arrives(received: Receiv
     canary = f"canary-{secrets.token_hex(8)}"
     key = citadelle("keys", "create", f"logs-{secrets.token_hex(4)}", "--host", "srv1").stdout.split()[-1]
     do(ASK.format(count=2, key=key).replace('"hello"', f'"{canary}"'))
-    written = [json.loads(line)["seq"] for line in do("cat /var/log/citadelle/audit/audit-*.jsonl").splitlines()]
     end = time.monotonic() + 30
-    while (arrived := [int(message.split(b'seq="')[1].split(b'"')[0]) for message in list(keeper.messages)]) != written:
-        assert time.monotonic() < end, (len(arrived), len(written), keeper.refused[-3:])
+    while keeper.records() != (written := [json.loads(line)["seq"] for line in do(f"cat {TRAIL}").splitlines()]):
+        assert time.monotonic() < end, (len(keeper.records()), len(written), keeper.refused[-3:])
         time.sleep(0.2)
     found = json.loads(do("curl --silent http://127.0.0.1:3100/"))
     assert found["refused"] == []
-    trail = [
-        json.loads(line)["seq"] for labels, lines in found["streams"] if labels["job"] == "audit" for line in lines
-    ]
-    assert trail == written
+    trail = [json.loads(line) for labels, lines in found["streams"] if labels["job"] == "audit" for line in lines]
+    assert [record["seq"] for record in trail if record["event"] != "anchor"][: len(written)] == written
     assert {"gateway", "engine"} <= {labels["service"] for labels, _ in found["streams"] if labels["job"] == "stack"}
+    assert {"key_created", "policy_created", "model_created", "release_created", "anchor"} <= {
+        record["event"] for record in trail
+    }
     assert canary not in json.dumps(found) and canary.encode() not in b"".join(keeper.messages)  # noqa: PT018
     do("systemctl stop citadelle-logs")
     received.wait("slack", lambda text: text.startswith("[CRITIQUE] srv1 : Les journaux ne sont plus expédiés"), 120)

@@ -19,6 +19,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# On a host, in the place of the container; and what else a test of shipping leaves there.
+START = "systemd-run --quiet --unit loki-double python3 -I -B /root/loki.py 3100"
+STOP = (
+    "systemctl disable --quiet --now citadelle-logs citadelle-trail.timer; systemctl stop loki-double"
+    "; rm -rf /var/lib/citadelle/logs /etc/citadelle/logs /var/lib/node_exporter/textfile/citadelle_logs.prom"
+)
 HOUR = 3600 * 10**9
 Streams = dict[tuple[tuple[str, str], ...], dict[tuple[int, str], None]]
 
