@@ -18,6 +18,7 @@ FOLDER = "/etc/citadelle/logs"
 CONFIG = f"{FOLDER}/rsyslog.conf"
 STATE = "/var/lib/citadelle/logs"
 LOKI = "http://127.0.0.1:3100/loki/api/v1/push"
+PYTHON = "/usr/bin/python3 -I -B"
 FOREVER = 2**31 - 1
 Value = str | int
 
@@ -70,7 +71,7 @@ def _figures(wanted: Shipping) -> list[str]:
     say = _object(
         "module", load="impstats", interval=wanted.figures, format="json", resetCounters="off", ruleset="figures"
     )
-    program = f"{stats.PROGRAM} {STATE} {wanted.spool}"
+    program = f"{PYTHON} {stats.PROGRAM} {STATE} {wanted.spool}"
     return [_ruleset("figures", _action("figures", "omprog", binary=program, template="message"), **DIRECT), say]
 
 
@@ -92,12 +93,14 @@ def _trail(wanted: Shipping) -> list[str]:
 
 def _to_siem(wanted: Shipping, to: Siem) -> str:
     """The program does not answer before a batch is delivered, however long the SIEM is away."""
-    program = f"{siem.PROGRAM} {to.form} {wanted.host} {to.host} {to.port} {to.peer} {FOLDER}"
+    program = f"{PYTHON} {siem.PROGRAM} {to.form} {wanted.host} {to.host} {to.port} {to.peer} {FOLDER}"
     return _program("siem", program, "message", FOREVER, _spool("siem", wanted.spool, FOREVER))
 
 
 def _to_loki(wanted: Shipping, name: str, wait: int) -> str:
-    return _program(name, f"{loki.PROGRAM} {LOKI} {wanted.host}", "entry", 120_000, _spool(name, wanted.spool, wait))
+    return _program(
+        name, f"{PYTHON} {loki.PROGRAM} {LOKI} {wanted.host}", "entry", 120_000, _spool(name, wanted.spool, wait)
+    )
 
 
 def _program(name: str, program: str, template: str, timeout: int, spool: dict[str, Value]) -> str:

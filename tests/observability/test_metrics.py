@@ -133,3 +133,13 @@ def test_a_trail_whose_end_is_cut_off_or_whose_clock_went_back_is_judged(trail: 
     newest = trail / "audit-000000000003.jsonl"
     newest.write_bytes(newest.read_bytes().splitlines(keepends=True)[0])
     assert valid(50) == (False, 50)
+
+
+def test_whether_logs_are_shipped_is_said_where_they_shall_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`systemctl` is a double: it agrees to the questions that a file names."""
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\ngrep -qx -- "$1" {tmp_path}/agreed\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for agreed, said in (("", []), ("is-active", []), ("is-enabled", [0]), ("is-enabled\nis-active", [1])):
+        (tmp_path / "agreed").write_text(agreed + "\n")
+        assert [value for _, _, value in metrics.logs()] == said
