@@ -83,7 +83,7 @@ def _trail(wanted: Shipping) -> list[str]:
         legs.append(_to_loki(wanted, "loki-audit", 0 if wanted.siem else FOREVER))
     if wanted.siem:
         legs.append(_to_siem(wanted, wanted.siem))
-    read = {"persistStateInterval": 1000, "readTimeout": 0, "addMetadata": "off"}
+    read: dict[str, Value] = {"persistStateInterval": 1000, "readTimeout": 0, "addMetadata": "off"}
     sources = [
         _object("input", type="imfile", file=file, tag="audit", ruleset="audit", **read)
         for file in (f"{audit.LOG}/audit-*.jsonl", audit.ANCHORS)
