@@ -170,7 +170,6 @@ def keep(line: dict[str, Any]) -> None:
 
 def main() -> int:
     """Record what has changed, then anchor; 1 where one of them fails."""
-    os.umask(0o077)
     if not SOCKET.exists():  # no stack yet: nobody to tell, and nothing to anchor
         return 0
     kept = STATE / "seen.json"
@@ -190,4 +189,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     sys.exit(main())

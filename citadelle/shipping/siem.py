@@ -27,10 +27,8 @@ from citadelle.shipping import forms, handover
 
 PROGRAM = "/usr/local/lib/citadelle/shipping/siem.py"
 CONNECT_SECONDS, AGAIN_SECONDS, UNHEARD_MILLISECONDS = 10.0, 2.0, 30_000
-RECORD, OVERHEAD = (
-    16384,
-    22,
-)  # of TLS 1.3: bytes in a record, and what it adds to them (RFC 8446, 5.2: head, type, tag of the cipher)
+# Of TLS 1.3 (RFC 8446, 5.2): bytes in a record, and what it adds to them: head, type, tag of the cipher.
+RECORD, OVERHEAD = 16384, 22
 
 
 def frame(message: str) -> bytes:
