@@ -37,13 +37,20 @@ def read(lines: Iterable[str], public: bytes) -> dict[int, str]:
     return found
 
 
-def judge(log: Path, key: bytes, anchors: dict[int, str]) -> str:
-    """Hold a log, or a file of it, against them; one line about it. Raises audit.Problem."""
-    left = dict(anchors)
+def judge(log: Path, key: bytes, anchors: dict[int, str], since: int = 1) -> str:
+    """Hold a log, or a file of it, against them; one line about it. Raises audit.Problem.
+
+    since: anchors of records before this one are left out, as those records are where the period of keeping has ended.
+    """
+    held = {seq: mac for seq, mac in anchors.items() if seq >= since}
+    if not held:
+        raise audit.Problem(f"no anchor names record {since} or a later one")
+    left = dict(held)
     for record in audit.numbered(audit.files_of(log) if log.is_dir() else [log], key):
         wanted = left.pop(record["seq"], record["mac"])
         if wanted != record["mac"]:
             raise audit.Problem(f"record {record['seq']}: not the one that an anchor names")
     if left:
         raise audit.Problem(f"record {min(left)}: missing, an anchor names it")
-    return f"{len(anchors)} anchors hold, the newest names record {max(anchors)}"
+    older = f"; {len(anchors) - len(held)} name records before {since}" if len(held) < len(anchors) else ""
+    return f"{len(held)} anchors hold, the newest names record {max(held)}{older}"

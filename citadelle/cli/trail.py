@@ -50,7 +50,7 @@ def verify(  # noqa: PLR0917  each is an option, by name
     if path and key:
         rows = [_here(path, key, since, anchor)]
         if anchors and public and rows[0]["ok"]:
-            rows.append(_anchored(path, key, anchors, public))
+            rows.append(_anchored(path, key, anchors, public, since))
     else:
         words = [*(["--since", str(since)] if since > 1 else []), *(["--anchor", anchor] if anchor else [])]
         rows = [_there(serving, words) for serving in chosen(inventory, host)]
@@ -65,10 +65,10 @@ def _here(path: Path, key: Path, since: int, anchor: str) -> dict:
         return _row(str(path), False, str(problem))
 
 
-def _anchored(path: Path, key: Path, anchors: Path, public: Path) -> dict:
+def _anchored(path: Path, key: Path, anchors: Path, public: Path, since: int) -> dict:
     try:
         given = kept.read(anchors.read_text().splitlines(), public.read_bytes())
-        return _row(str(anchors), True, kept.judge(path, audit.read_key(key), given))
+        return _row(str(anchors), True, kept.judge(path, audit.read_key(key), given, since))
     except (audit.Problem, OSError, ValueError) as problem:
         return _row(str(anchors), False, str(problem))
 

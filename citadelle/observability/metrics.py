@@ -28,6 +28,7 @@ STATE = Path("/var/lib/citadelle/observability/audit.json")
 RELEASE = Path("/opt/citadelle/current")
 CERTIFICATE = Path("/etc/citadelle/tls/certificate.pem")
 FIREWALL = Path("/etc/citadelle/firewall.nft")
+LOGS = Path("/etc/citadelle/logs/rsyslog.conf")
 TEXTS = {
     "citadelle_probe_ok": "Whether a look at the host worked.",
     "citadelle_container_running": "Whether a service of the current release runs.",
@@ -106,16 +107,11 @@ def certificate() -> Iterator[Sample]:
 
 
 def logs() -> Iterator[Sample]:
-    """Whether who ships them runs, where it is to run at boot."""
-    if _agrees("is-enabled"):
-        yield "citadelle_logs_running", {}, _agrees("is-active")
-
-
-def _agrees(question: str) -> bool:
-    command = ["systemctl", question, "--quiet", "citadelle-logs.service"]
-    return not subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
-    ).returncode
+    """Whether who ships them runs, where a deploy has told it what to ship."""
+    if LOGS.exists():
+        command = ["systemctl", "is-active", "--quiet", "citadelle-logs.service"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+        yield "citadelle_logs_running", {}, not done.returncode
 
 
 def trail(seconds: float, now: float) -> Iterator[Sample]:

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,8 @@ def changes(before: dict[str, Seen], now: dict[str, Seen]) -> list[tuple[str, st
     return found
 
 
-def note(events: list[tuple[str, str, str]]) -> None:
-    """Have them recorded. Raises OSError when one is not."""
+def note(events: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Have them recorded; gives each that is. Raises OSError at the first that is not."""
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(20)
         link.connect(str(SOCKET))
@@ -126,6 +126,42 @@ def note(events: list[tuple[str, str, str]]) -> None:
                 said = json.loads(stream.readline() or b'{"error": "it has gone"}')
                 if "error" in said:
                     raise OSError(f"not recorded: {event} {plain}: {said['error']}")
+                yield event, subject, value
+
+
+def seen() -> dict[str, Seen]:
+    """The last look; nothing where there was none, or its file does not make sense: then all of it is recorded again."""
+    try:
+        found: dict[str, Seen] = json.loads((STATE / "seen.json").read_text())
+        return {kind: dict(found.get(kind, {})) for kind in LOOKS}
+    except FileNotFoundError:
+        return {kind: {} for kind in LOOKS}
+    except (ValueError, TypeError, AttributeError) as error:
+        print(f"last look cannot be read, all is recorded again: {error}", file=sys.stderr)
+        return {kind: {} for kind in LOOKS}
+
+
+def record(before: dict[str, Seen], now: dict[str, Seen]) -> None:
+    """Have recorded what has changed; what is recorded counts as seen, also when a later one fails."""
+    try:
+        for event, subject, value in note(changes(before, now)):
+            kind = event.partition("_")[0]
+            if subject in now[kind]:
+                before[kind][subject] = value
+            else:
+                del before[kind][subject]
+    finally:
+        _write(STATE / "seen.json", json.dumps(before))
+
+
+def _write(path: Path, content: str) -> None:
+    """Whole or not at all, also when the power fails."""
+    fresh = path.with_suffix(".new")
+    with fresh.open("w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def anchor(now: datetime) -> dict[str, Any]:
@@ -172,15 +208,11 @@ def main() -> int:
     """Record what has changed, then anchor; 1 where one of them fails."""
     if not SOCKET.exists():  # no stack yet: nobody to tell, and nothing to anchor
         return 0
-    kept = STATE / "seen.json"
-    before = json.loads(kept.read_text()) if kept.exists() else {}
+    before = seen()
     now = looked(before)
     try:
-        if events := changes(before, now):
-            note(events)
-            fresh = STATE / "seen.new"
-            fresh.write_text(json.dumps(now))
-            fresh.replace(kept)
+        if before != now:
+            record(before, now)
         keep(anchor(datetime.now(timezone.utc)))  # noqa: UP017  Python 3.10
     except (OSError, ValueError, audit.Problem) as error:
         print(f"audit trail: {error}", file=sys.stderr)

@@ -51,21 +51,23 @@ def nanoseconds(entry: dict[str, Any]) -> str:
     return str((datetime.fromisoformat(moment.replace("Z", "+00:00")) - _EPOCH) // timedelta(microseconds=1) * 1000)
 
 
-def body(lines: list[str], host: str) -> bytes:
-    """What Loki's push takes. Lines that are no entry are left out: they could never arrive."""
+def body(lines: list[str], host: str) -> tuple[bytes, int]:
+    """What Loki's push takes, and how many lines are no entry and left out: they could never arrive."""
     streams: Lines = {}
+    left_out = 0
     for line in lines:
         try:
             entry = json.loads(line)
             moment, text = nanoseconds(entry), entry["line"].encode(errors="replace")
         except (ValueError, KeyError, TypeError, AttributeError):
+            left_out += 1
             continue
         shown = text if len(text) <= LINE_BYTES else text[:LINE_BYTES] + b" [cut]"
         streams.setdefault(labels(entry, host), []).append([moment, shown.decode(errors="ignore")])
     made = [
         {"stream": dict(key), "values": sorted(found, key=lambda one: int(one[0]))} for key, found in streams.items()
     ]
-    return json.dumps({"streams": made}).encode()
+    return json.dumps({"streams": made}).encode(), left_out
 
 
 class Loki:
@@ -77,25 +79,30 @@ class Loki:
 
     def push(self, lines: list[str]) -> str:
         """Empty when the lines are there, or are such that they never will be; otherwise why not, and all of them may come again."""
-        content = gzip.compress(body(lines, self._host), 1)
+        made, left_out = body(lines, self._host)
+        if left_out:
+            handover.report(f"{left_out} lines for Loki are no entries, and are left out")
+        content = gzip.compress(made, 1)
         for _ in range(2):  # a connection that was kept may have ended in between
             fresh = self._link is None
             try:
-                return self._asked(content)
+                return self._asked(content, len(lines))
             except (OSError, http.client.HTTPException) as error:
                 self._link = None
                 if fresh:
                     return f"cannot reach Loki: {type(error).__name__}"
         return "cannot reach Loki"
 
-    def _asked(self, content: bytes) -> str:
+    def _asked(self, content: bytes, count: int) -> str:
         if self._link is None:
             self._link = http.client.HTTPConnection(self._url.hostname or "", self._url.port or 80, timeout=SECONDS)
         head = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         self._link.request("POST", self._url.path, body=content, headers=head)
         answer = self._link.getresponse()
         answer.read()
-        # 400: what Loki takes of the batch it has taken, the rest is too old or too long and will not get better.
+        if answer.status == 400:
+            # What Loki takes of the batch it has taken; the rest is too old or too long, and will not get better.
+            handover.report(f"Loki refuses lines of a batch of {count} for good: they are not in it")
         return "" if answer.status in {200, 204, 400} else f"Loki answers {answer.status}"
 
 

@@ -5,7 +5,8 @@ certificate, `FOLDER` has `ca.pem`, `certificate.pem` and `key.pem`. rsyslog's o
 message of every outage twice, and loses what was under way when a connection ends.
 
 No SIEM answers a message. What counts here as delivered is what the TCP of the other side has acknowledged; the rest is sent again, over
-the next connection. So nothing is lost or sent twice, unless the other side dies with messages that it has taken and not read.
+the next connection. So nothing is lost or sent twice, unless the other side dies with messages that it has taken and not read, or rsyslog
+or this program is killed within a batch: then it comes again, with the same ids.
 """
 
 from __future__ import annotations

@@ -140,6 +140,9 @@ def test_whether_logs_are_shipped_is_said_where_they_shall_be(tmp_path: Path, mo
     (tmp_path / "systemctl").write_text(f'#!/bin/sh\ngrep -qx -- "$1" {tmp_path}/agreed\n')
     (tmp_path / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    for agreed, said in (("", []), ("is-active", []), ("is-enabled", [0]), ("is-enabled\nis-active", [1])):
+    monkeypatch.setattr(metrics, "LOGS", tmp_path / "rsyslog.conf")
+    for told, agreed, said in ((False, "is-active", []), (True, "", [0]), (True, "is-active", [1])):
         (tmp_path / "agreed").write_text(agreed + "\n")
+        if told:
+            metrics.LOGS.touch()
         assert [value for _, _, value in metrics.logs()] == said

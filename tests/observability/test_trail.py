@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,30 @@ def test_what_could_not_be_recorded_is_recorded_later(host: Receiver) -> None:
     assert len(told(host)) == 4
 
 
+def test_what_was_recorded_before_a_failure_is_not_recorded_again(
+    host: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = trail.note
+
+    def breaks(events: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+        yield from genuine(events[:2])
+        raise OSError("it has gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trail, "note", breaks)
+        assert trail.main() == 1
+    assert len(told(host)) == 2
+    assert trail.main() == 0
+    assert len(told(host)) == len(set(told(host))) == 4
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"key": 5}'])
+def test_a_last_look_that_makes_no_sense_stops_nothing(host: Receiver, content: str) -> None:
+    (trail.STATE / "seen.json").write_text(content)
+    assert trail.main() == 0
+    assert len(told(host)) == 4
+
+
 def test_only_known_events_and_short_values(host: Receiver) -> None:
     line = Line(host)
     for event, record in (
@@ -100,6 +125,9 @@ def test_anchors_name_what_was_changed_afterwards(host: Receiver, tmp_path: Path
     assert len(given) == 2
     key = audit.read_key(host.key)
     assert anchors.judge(host.log, key, given) == "2 anchors hold, the newest names record " + str(max(given))
+    assert anchors.judge(host.log, key, given, max(given)).endswith(f"; 1 name records before {max(given)}")
+    with pytest.raises(audit.Problem, match="no anchor names record"):
+        anchors.judge(host.log, key, given, max(given) + 1)
     # Root, who has the key, writes the whole log anew: its chain holds, and the anchors do not.
     records = list(audit.numbered(audit.files_of(host.log), key))
     shutil.rmtree(host.log)

@@ -30,7 +30,15 @@ def entry(line: str, second: int = 0, **fields: str) -> str:
     )
 
 
-def test_streams_are_few_and_lines_in_order(double: Loki, sender: way.Loki) -> None:
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What it says to the journal."""
+    lines: list[str] = []
+    monkeypatch.setattr(way.handover, "report", lines.append)
+    return lines
+
+
+def test_streams_are_few_and_lines_in_order(double: Loki, sender: way.Loki, told: list[str]) -> None:
     lines = [
         entry("later", 2, container="citadelle/citadelle-gateway-1", unit="docker.service", level="info"),
         entry("first", 1, container="citadelle/citadelle-gateway-1", unit="docker.service", level="info"),
@@ -39,6 +47,7 @@ def test_streams_are_few_and_lines_in_order(double: Loki, sender: way.Loki) -> N
         "no entry", '{"t":"x","line":"y"}', '{"t":5}',
     ]  # fmt: skip
     assert sender.push(lines) == ""
+    assert told == ["3 lines for Loki are no entries, and are left out"]
     assert double.refused == []
     assert [dict(key) for key in double.streams] == [
         {"host": "srv1", "job": "stack", "level": "info", "service": "gateway"},
@@ -60,7 +69,9 @@ def test_a_batch_may_come_twice(double: Loki, sender: way.Loki) -> None:
     assert len(double.lines(job="audit")) == 2
 
 
-def test_what_loki_refuses_for_now_comes_again_and_what_it_never_takes_does_not(double: Loki, sender: way.Loki) -> None:
+def test_what_loki_refuses_for_now_comes_again_and_what_it_never_takes_does_not(
+    double: Loki, sender: way.Loki, told: list[str]
+) -> None:
     for status in (429, 500, 503):
         double.broken = status
         assert sender.push([entry("x")]) == f"Loki answers {status}"
@@ -70,6 +81,7 @@ def test_what_loki_refuses_for_now_comes_again_and_what_it_never_takes_does_not(
     assert line.endswith("a [cut]")
     assert sender.push([json.dumps({"t": "2026-11-22T15:00:00Z", "line": "old"})]) == ""
     assert "too far behind" in double.refused[0]
+    assert told == ["Loki refuses lines of a batch of 1 for good: they are not in it"]
 
 
 def test_nobody_there(sender: way.Loki) -> None:

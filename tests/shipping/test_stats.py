@@ -17,6 +17,18 @@ not json
 """
 
 
+def test_what_was_restored_at_a_start_counts_as_delivered_when_it_is(tmp_path: Path) -> None:
+    """Counters begin at 0 then, the spool does not: a backlog that drains must not look as if nothing was delivered."""
+    restored: dict[str, int] = {}
+
+    def delivered(size: int, enqueued: int) -> float:
+        queue = {"siem queue": {"size": size, "enqueued": enqueued}}
+        found = stats.samples(queue, restored, tmp_path, 1000)
+        return next(value for name, _, value in found if name == "citadelle_logs_delivered_total")
+
+    assert [delivered(5000, 0), delivered(4000, 10), delivered(0, 20)] == [0, 1010, 5020]
+
+
 def test_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "siem.00000001").write_bytes(b"x" * 600)
     (tmp_path / "siem.00000002").write_bytes(b"x" * 200)
