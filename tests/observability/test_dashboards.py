@@ -118,7 +118,8 @@ def test_every_metric_of_our_own_is_shown_or_alerted_on() -> None:
     """What nobody looks at need not be exported: but for what describes a verification, which doctor reads."""
     asked = [expression for _, expression in questions("prometheus")] + [rule["expr"] for rule in ALERTS.values()]
     used = {name for expression in asked for name in OWN.findall(without_texts(expression))}
-    assert exported() - used - histograms() == {"llm_models_verification_seconds", "llm_models_verification_bytes"}
+    described = {"llm_models_verification_seconds", "llm_models_verification_bytes", "llm_models_sealed"}
+    assert exported() - used - histograms() == described
 
 
 def test_only_fields_of_the_audit_trail_are_asked_for() -> None:
