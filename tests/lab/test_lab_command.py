@@ -73,7 +73,7 @@ def pcs_read(pc: Pc, path: str) -> str:
 
 
 OTHER = {"CITADELLE_LAB_NUMBER": "9", "CITADELLE_LAB_POWERSHELL": "none"}
-LABEL_OF_OTHER = "label=org.citadelle.lab=9"
+LABEL_OF_OTHER = f"label=org.citadelle.lab={OTHER['CITADELLE_LAB_NUMBER']}"
 
 
 @pytest.fixture
