@@ -106,17 +106,19 @@ def confirm(state: State, host: Host, seconds: int, what: str, hint: str) -> boo
 def _await(host: Host, seconds: int) -> tuple[str, str]:
     """How it ended (`kept`, `gone`, `failed: ...`; empty when nobody could tell), and the last reason why nobody got in."""
     end, pause, why, is_done = time.monotonic() + 2 * seconds + ANSWER_SECONDS, 1.0, "", False
+    silence = 0.0
     while (asked := time.monotonic()) < end:
         try:
             said = _ask(host, keep=is_done)
         except OSError as error:
             why = str(error)
         else:
+            # A question that was on its way when the line was cut is answered once the line is back.
+            silence = max(silence, time.monotonic() - asked)
             if UNDONE in said:
                 why = said  # the host tries again
             elif said in ("kept", "gone") or said.startswith("failed: "):
-                # A question that was on its way when the line was cut is answered once the line is back.
-                return said, why or f"no answer for {time.monotonic() - asked:.0f} s"
+                return said, why or f"no answer for {silence:.0f} s"
             if said == "done" and not is_done:
                 is_done = True
                 continue  # that connection may be older than the change: the next one is not

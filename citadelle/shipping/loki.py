@@ -28,6 +28,7 @@ PROGRAM = "/usr/local/lib/citadelle/shipping/loki.py"
 LINE_BYTES, SECONDS = 60_000, 30  # Loki's own limit of a line is set to 64 KB
 Lines = dict[tuple[tuple[str, str], ...], list[list[str]]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  Python 3.10
+_TS, _SEQ = re.compile(r'"ts":"([0-9T:-]{19}\.\d{3}Z)"'), re.compile(r'"seq":(\d+)')
 _CONTAINER = re.compile(r"citadelle/citadelle-([a-z]+)-\d+")
 
 
@@ -44,11 +45,15 @@ def labels(entry: dict[str, Any], host: str) -> tuple[tuple[str, str], ...]:
 
 
 def nanoseconds(entry: dict[str, Any]) -> str:
-    """When: an audit record says so itself, and is told apart by its number."""
-    moment = entry["t"]
-    if entry.get("tag") == "audit" and (own := re.search(r'"ts":"([0-9T:.-]{19,26}Z)"', entry["line"])):
-        moment = own[1]
-    return str((datetime.fromisoformat(moment.replace("Z", "+00:00")) - _EPOCH) // timedelta(microseconds=1) * 1000)
+    """When: an audit record says so itself, to the millisecond, and its number orders those of one millisecond."""
+    moment, number = entry["t"], 0
+    if entry.get("tag") == "audit":
+        if own := _TS.search(entry["line"]):
+            moment = own[1]
+        if own := _SEQ.search(entry["line"]):
+            number = int(own[1]) % 1_000_000
+    since = datetime.fromisoformat(moment.replace("Z", "+00:00")) - _EPOCH
+    return str(since // timedelta(microseconds=1) * 1000 + number)
 
 
 def body(lines: list[str], host: str) -> tuple[bytes, int]:

@@ -11,6 +11,7 @@ from citadelle.hardening import ssh
 from citadelle.hardening.judge import judge
 from citadelle.hardening.state import State
 from citadelle.hardening.waivers import Waiver
+from citadelle.operations import rollback
 from citadelle.operations.line import Admins, Change, change
 from tests.hardening.states import TABLE, TODAY
 
@@ -173,3 +174,20 @@ def test_one_change_at_a_time(seconds: int, told: str) -> None:
     assert plan(firewall_rules=[], rollback={"Armed": True, "Begun": False, "Seconds": 45}).refused is None
     right = plan(rollback={"Armed": True, "Begun": True, "Seconds": 45})
     assert (right.controls, right.refused is None) == ((), False), "it is right now, and would not stay so"
+
+
+def test_a_question_that_waited_while_the_line_was_cut_tells_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one under way at the cut is answered when the line is back, and only the next one hears that the change is gone."""
+    now = 0.0
+    answers = [(1.0, "waiting"), (57.0, "undoing"), (1.0, "gone")]
+
+    def ask(host: Any, keep: bool) -> str:
+        nonlocal now
+        seconds, said = answers.pop(0)
+        now += seconds
+        return said
+
+    monkeypatch.setattr(rollback, "_ask", ask)
+    monkeypatch.setattr(rollback.time, "monotonic", lambda: now)
+    monkeypatch.setattr(rollback.time, "sleep", lambda seconds: None)
+    assert rollback._await(None, 60) == ("gone", "no answer for 57 s")

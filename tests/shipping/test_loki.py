@@ -59,7 +59,13 @@ def test_streams_are_few_and_lines_in_order(double: Loki, sender: way.Loki, told
     [(moment, _)] = double.streams[
         tuple(sorted({"host": "srv1", "job": "audit", "level": "info", "service": "gateway"}.items()))
     ]
-    assert moment == 1795370400123000000  # the record's own time
+    assert moment == 1795370400123000007  # the record's own time, and its number
+
+
+def test_records_of_one_millisecond_keep_their_order(double: Loki, sender: way.Loki) -> None:
+    records = [f'{{"seq":{number},"ts":"2026-11-22T18:00:00.123Z","event":"start"}}' for number in (9, 10, 11, 100)]
+    assert sender.push([entry(record, tag="audit") for record in records]) == ""
+    assert double.lines(job="audit") == records
 
 
 def test_a_batch_may_come_twice(double: Loki, sender: way.Loki) -> None:
