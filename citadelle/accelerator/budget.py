@@ -32,11 +32,16 @@ class Given:
     keep_alive: str | None = None
     memory: str | None = None
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Which of them it says."""
+        return tuple(name for name, value in vars(self).items() if value is not None)
+
 
 @dataclass(frozen=True)
 class Budget:
     """`context`: tokens of one slot; `memory`: limit of the engine's container, as `8g`; `need` of `room` bytes are taken, on the
-    `place`; `keep_alive`: as Ollama takes it."""
+    `place`; `keep_alive`: as Ollama takes it; `given`: which of them the inventory says, by their names here."""
 
     context: int
     slots: int
@@ -45,6 +50,7 @@ class Budget:
     need: int
     room: int
     place: Literal["card", "memory"]
+    given: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -56,6 +62,11 @@ class Budget:
         kept = "for good" if self.keep_alive == FOREVER else self.keep_alive
         taken = f"{_gib(self.need)} of {_gib(self.room)} on the {'card' if self.place == 'card' else 'host'}"
         return f"context {self.context} tokens, slots {self.slots}, loaded {kept}; {taken}"
+
+    def source(self) -> str:
+        """Where the numbers of `line` come from, for people."""
+        rest = "derived from the memory and the model"
+        return f"{', '.join(self.given)} said by the inventory, the rest {rest}" if self.given else rest
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def plan(shape: Shape, others: int, decision: Decision, memory: int, given: Give
     need = weights + context * slots * shape.token
     whole = (decision.memory or 0) if on_card else max(memory, in_bytes(limit))
     keep = given.keep_alive or (FOREVER if need * 4 <= whole * 3 else FOR_A_WHILE)
-    return Budget(context, slots, keep, limit, need, room, place)
+    return Budget(context, slots, keep, limit, need, room, place, given.said)
 
 
 def _slots(shape: Shape, left: int, decision: Decision, given: Given) -> int:

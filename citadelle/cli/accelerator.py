@@ -54,7 +54,7 @@ def judged(hardware: Hardware, env: dict[str, str], plan: dict[str, Any]) -> Ite
     now = moved if decision.line() == runs else [f"by now it would be {decision.line()}"]
     yield Said("H070", not decision.refusal and not now, decision.refusal or "; ".join([runs, *now]), DEPLOY)
     yield Said("H071", True, "; ".join(decision.unused) or "no other accelerator", "")
-    budget = Budget(**{name: plan[name] for name in Budget.__dataclass_fields__})
+    budget = Budget(**{name: plan[name] for name in Budget.__dataclass_fields__ if name in plan})
     short = f"; the host has {hardware.memory >> 20} MiB" if in_bytes(budget.memory) > hardware.memory else ""
     next_step = f"stack_engine_context, stack_engine_memory in the inventory, or a smaller model; {DEPLOY}"
-    yield Said("H072", budget.fits and not short, budget.line() + short, next_step)
+    yield Said("H072", budget.fits and not short, f"{budget.line()}; {budget.source()}{short}", next_step)

@@ -124,5 +124,8 @@ def test_a_model_that_has_no_room_is_said() -> None:
 
 
 def test_a_budget_reads_well() -> None:
-    shown = Budget(32768, 4, "-1", "24g", 20 * GIB, 22 * GIB, "card").line()
-    assert shown == "context 32768 tokens, slots 4, loaded for good; 20.0 GiB of 22.0 GiB on the card"
+    budget = Budget(32768, 4, "-1", "24g", 20 * GIB, 22 * GIB, "card")
+    assert budget.line() == "context 32768 tokens, slots 4, loaded for good; 20.0 GiB of 22.0 GiB on the card"
+    assert budget.source() == "derived from the memory and the model"
+    said = plan(MISTRAL, 0, CPU, 16 * GIB, Given(slots=2, keep_alive="5m")).source()
+    assert said == "slots, keep_alive said by the inventory, the rest derived from the memory and the model"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,9 @@ from tests.accelerator.trees import read, recorded
 LOCKED = frozenset({"ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE", "ENGINE_ROCM_IMAGE"})
 
 
-def said(then: Hardware, now: Hardware, wanted: str = "auto") -> dict[str, Said]:
+def said(then: Hardware, now: Hardware, wanted: str = "auto", **given: Any) -> dict[str, Said]:
     """The checks of a host that was deployed with hardware `then` and has `now`."""
-    size = sizing(Choice(wanted, "ollama", LOCKED))
+    size = sizing(Choice(wanted, "ollama", LOCKED), **given)
     decision = size.choice.on(then)
     env = read_env(write_env({"COMPOSE_FILE": "x", **decision.env}).decode())
     checks = judged(now, env, json.loads(plan(size.choice, decision, size.on(then))))
@@ -38,7 +39,16 @@ def test_an_unchanged_host_is_right_and_says_what_it_uses(intel: Hardware) -> No
     assert [(check.id, check.ok) for check in checks.values()] == [("H070", True), ("H071", True), ("H072", True)]
     assert checks["H070"].found == "intel: Intel GPU 8086:e20b (xe)"
     assert checks["H071"].found == "no other accelerator"
-    assert checks["H072"].found == "context 8192 tokens, slots 1, loaded for good; 5.1 GiB of 20.1 GiB on the host"
+    assert checks["H072"].found == (
+        "context 8192 tokens, slots 1, loaded for good; 5.1 GiB of 20.1 GiB on the host; derived from the memory and the model"
+    )
+
+
+def test_it_says_what_the_inventory_has_set_itself(intel: Hardware) -> None:
+    assert said(intel, intel, context=4096, keep_alive="10m")["H072"].found == (
+        "context 4096 tokens, slots 1, loaded 10m; 4.6 GiB of 20.1 GiB on the host;"
+        " context, keep_alive said by the inventory, the rest derived from the memory and the model"
+    )
 
 
 def test_an_accelerator_that_is_there_and_not_used_is_named_with_the_reason(tmp_path: Path) -> None:

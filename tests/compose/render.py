@@ -3,12 +3,14 @@
 Ours knows only what our files use: required variables, files merged, one level of relative paths. A test compares the two.
 """
 
+import copy
 import json
 import os
 import re
 import shutil
 import subprocess
 from functools import cache
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,8 @@ from citadelle.accelerator.variants import LINUX, WSL
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
 STACK_ENV = Path(__file__).with_name("stack.env")
 ENGINES = ("ollama", "llamacpp")
+JOBS = {"ingest", "embedder"}  # run once, in a project of their own
+NEEDS = {"dashboards": {"tls", "observability"}}  # what the settings refuse such a file without
 LISTS = {"volumes", "devices", "group_add", "ports"}  # of which Compose takes the entries of both files
 
 
@@ -50,6 +54,27 @@ COMBINATIONS = [
 GENUINE = [
     pytest.param(one, marks=[pytest.mark.docker] if one.accelerator else [], id=str(one)) for one in COMBINATIONS
 ]
+
+
+def further() -> list[str]:
+    """The files that are wanted or not, those that need others last. Found, not listed: a new one is in every combination at once."""
+    names = {path.stem for path in COMPOSE.glob("*.yaml")} - {"compose", *JOBS}
+    found = [name for name in names if not name.startswith(("engine.", "accelerator."))]
+    return sorted(found, key=lambda name: (len(NEEDS.get(name, ())), name))
+
+
+def every() -> list[Combination]:
+    """All that hosts can be made to run: each engine, with each accelerator that it can use or none, with any of the further files."""
+    names = further()
+    chosen = chain.from_iterable(combinations(names, count) for count in range(len(names) + 1))
+    sound = ["+".join(some) for some in chosen if all(NEEDS.get(name, set()) <= set(some) for name in some)]
+    beside = {engine: [one.accelerator for one in COMBINATIONS if one.engine == engine] for engine in ENGINES}
+    return [
+        Combination(engine, *rest)
+        for engine in ENGINES
+        for accelerator in dict.fromkeys(["", *beside[engine]])
+        for rest in ((accelerator, some) for some in sound)
+    ]
 
 
 def files(engine: str, accelerator: str = "", further: str = "") -> list[Path]:
@@ -85,12 +110,18 @@ def own_model(engine: str, accelerator: str = "", further: str = "") -> dict[str
     """The model as read here."""
     model: dict[str, Any] = {}
     for path in files(engine, accelerator, further):
-        model = _merge(model, yaml.safe_load(interpolate(path.read_text("utf-8"))))
-    for service in model["services"].values():
+        model = _merge(model, _read(path))
+    return copy.deepcopy({key: value for key, value in model.items() if not key.startswith("x-")})
+
+
+@cache
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(interpolate(path.read_text("utf-8")))
+    for service in found["services"].values():
         for mount in service.get("volumes", []):
             if mount["source"].startswith("."):
                 mount["source"] = os.path.normpath(COMPOSE / mount["source"])
-    return {key: value for key, value in model.items() if not key.startswith("x-")}
+    return found
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

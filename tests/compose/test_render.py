@@ -22,8 +22,13 @@ genuine = pytest.mark.parametrize("combination", render.GENUINE)
 
 
 def test_each_accelerator_has_its_file_and_each_file_its_accelerator() -> None:
-    named = {path.name.split(".")[1] for path in render.COMPOSE.glob("accelerator.*.yaml")}
-    assert named == {combination.accelerator for combination in render.COMBINATIONS} - {""} == set(OVERLAYS)
+    named = {
+        kind: {path.name.split(".")[1] for path in render.COMPOSE.glob(f"{kind}.*.yaml")}
+        for kind in ("accelerator", "engine")
+    }
+    assert named["accelerator"] == {one.accelerator for one in render.every()} - {""} == set(OVERLAYS)
+    assert named["engine"] == set(render.ENGINES)
+    assert render.further() == ["observability", "tls", "dashboards"]
 
 
 @each
