@@ -9,7 +9,6 @@ from typing import Annotated, cast
 import typer
 
 from citadelle.cli.models import (
-    KEYS,
     LOCK,
     LockOption,
     RegistryOption,
@@ -17,7 +16,6 @@ from citadelle.cli.models import (
     app,
     read_lock,
     refusals,
-    signature_state,
 )
 from citadelle.cli.progress import watcher
 from citadelle.models import verify
@@ -87,10 +85,14 @@ def _end(text: str | None) -> datetime | str | None:
     """For `changed`: "" keeps the end, None is no end."""
     if text in {None, "never"}:
         return "" if text is None else None
+    hint = "hint: --expires 2027-12-31T00:00:00Z, or never"
     try:
-        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        end = datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise SystemExit(f"not a time: {text}\nhint: --expires 2027-12-31T00:00:00Z, or never") from None
+        raise SystemExit(f"not a time: {text}\n{hint}") from None
+    if end <= datetime.now(UTC):
+        raise SystemExit(f"a time that is over: {text}\n{hint}")
+    return end
 
 
 def write(path: Path, old: ModelsLock | None, new: ModelsLock) -> None:
@@ -101,8 +103,10 @@ def write(path: Path, old: ModelsLock | None, new: ModelsLock) -> None:
         return
     typer.echo(diff(before, new.canonical(), path), nl=False)
     replace(path, new.canonical())
-    state = signature_state(path, Path(KEYS))
-    typer.echo(f"{path}: serial {new.serial}; {state}; review it, then: citadelle models sign --key FILE", err=True)
+    typer.echo(
+        f"{path}: serial {new.serial}; nobody has signed it; review it, then: citadelle models sign --key FILE",
+        err=True,
+    )
 
 
 @app.command()

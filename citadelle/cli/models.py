@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from citadelle.cli.options import JsonOption
-from citadelle.cli.progress import watcher
+from citadelle.cli.progress import amount, watcher
 from citadelle.models import verify
 from citadelle.models.approval import Unsigned, signed_bytes
 from citadelle.models.fetch import Job, Watcher, fetch
@@ -43,7 +43,7 @@ def refusals(hint: str) -> Iterator[None]:
         yield
     except (OSError, verify.Refused, ValidationError) as error:
         what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        typer.echo(f"citadelle: {what}\nhint: {hint}", err=True)
+        typer.echo(f"citadelle: {what}\nhint: {getattr(error, 'hint', hint)}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -77,10 +77,15 @@ def list_models(lock: LockOption = Path(LOCK), keys: KeysOption = Path(KEYS), js
     else:
         table = Table("model", "for", "licence", "size", "digest")
         for model in found.models:
-            size, digest = megabytes(model.size), model.manifest.digest.removeprefix("sha256:")[:12]
+            size, digest = amount(model.size), model.manifest.digest.removeprefix("sha256:")[:12]
             table.add_row(model.short_name, model.purpose, model.licence, size, digest)
         Console(width=None if sys.stdout.isatty() else 140).print(table)
-        typer.echo(f"serial {found.serial}, expires {found.expires or 'never'}, {state}")
+        ends = (
+            f"{'expired' if found.expired() else 'expires'} {found.expires:%Y-%m-%dT%H:%M:%SZ}"
+            if found.expires
+            else "expires never"
+        )
+        typer.echo(f"serial {found.serial}, {ends}, {state}")
 
 
 def _row(model: LockedModel) -> dict[str, str | int]:
@@ -100,11 +105,6 @@ def signature_state(lock: Path, keys: Path) -> str:
     except (OSError, verify.Refused) as error:
         return str(error) if isinstance(error, Unsigned) else f"refused: {error}"
     return "signed"
-
-
-def megabytes(size: int) -> str:
-    """For people: 4372811712 -> `4372.8 MB`."""
-    return f"{size / 1e6:.1f} MB"
 
 
 @app.command()
@@ -147,7 +147,7 @@ def verify_store(
     if not report.findings and not json:
         rate = report.bytes / report.seconds / 1e6
         typer.echo(
-            f"{store}: the lock, {megabytes(report.bytes)} hashed, {rate:.0f} MB/s, {report.cpu_seconds:.1f} s of processor time"
+            f"{store}: the lock, {amount(report.bytes)} hashed, {rate:.0f} MB/s, {report.cpu_seconds:.1f} s of processor time"
         )
     raise typer.Exit(1 if report.findings else 0)
 
@@ -178,8 +178,9 @@ def fetch_models(
         raise SystemExit("--registry and --from: only one place to fetch from\nhint: citadelle models fetch --help")
     locked = read_lock(lock)
     wanted = chosen(locked, model)
-    with refusals("the same command goes on where it was; docs/models.md"), watcher() as watch:
+    local = "--from takes a folder with manifests/ and blobs/, or a tar archive of one"
+    with refusals(local if source else "the same command goes on where it was; docs/models.md"), watcher() as watch:
         origin = local_origin(source) if source else RegistryOrigin(registry)
         done = fetch(store, locked, wanted, origin, Job(watch))
     names = ", ".join(one.short_name for one in wanted)
-    typer.echo(f"{store}: holds {names}: {done.files} files brought, {megabytes(done.bytes)}")
+    typer.echo(f"{store}: holds {names}: {done.files} files brought, {amount(done.bytes)}")

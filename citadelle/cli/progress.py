@@ -25,6 +25,11 @@ STEP = 10  # per cent between two plain lines of a file
 LARGE = 64 << 20  # bytes from which a file has lines on its way
 
 
+def amount(size: int) -> str:
+    """Bytes for people: `69 bytes`, `4372.8 MB`."""
+    return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size} bytes"
+
+
 class Bar:
     """For a terminal."""
 
@@ -48,7 +53,7 @@ class Lines:
 
     def begin(self, name: str, size: int) -> None:
         self._name, self._size, self._done, self._shown = name, size, 0, 0
-        print(f"{name}: {size / 1e6:.1f} MB", file=self._stream, flush=True)
+        print(f"{name}: {amount(size)}", file=self._stream, flush=True)
 
     def advance(self, count: int) -> None:
         with self._lock:

@@ -15,13 +15,15 @@ from citadelle.models.verify import CHUNK
 
 @dataclass(frozen=True)
 class Download:
-    """`body` reads ranges of the blob, up to `streams` of them at a time, each of at most `part` bytes (a multiple of a chunk)."""
+    """`body` reads ranges of the blob, up to `streams` of them at a time, each of at most `part` bytes (a multiple of a chunk); `stop`
+    ends those that wait, for good."""
 
     arriving: Arriving
     body: Body
     streams: int
     patience: Patience
     part: int
+    stop: Callable[[], None]
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, advance: Callable[[int], None]) -> str:
@@ -40,6 +42,12 @@ class Download:
                 for start, end in runs:
                     pool.submit(self._read_run, start, end)
                 return self.arriving.hash(advance)
+            except NoRanges:
+                raise
+            except BaseException:
+                self._stop.set()
+                self.stop()
+                raise
             finally:
                 self._stop.set()
                 pool.shutdown(cancel_futures=True)

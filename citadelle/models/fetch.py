@@ -17,11 +17,19 @@ from citadelle.models.download import Download
 from citadelle.models.http import Patience, RegistryError
 from citadelle.models.lock import File, LockedModel, ModelsLock
 from citadelle.models.manifest import encode_manifest
-from citadelle.models.origins import Body, Origin
+from citadelle.models.origins import Origin
 from citadelle.models.store import make_folder
 
 STAGING = ".fetch"
 SPARE = 64 << 20  # bytes that stay free on the disk
+
+
+class Unable(verify.Refused):
+    """What stands against a fetch on this machine; `hint`: the cure."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
 
 
 class Watcher(Protocol):
@@ -69,8 +77,8 @@ def fetch(store: Path, lock: ModelsLock, models: list[LockedModel], origin: Orig
             _keep_only(folder, {one.path.name for one in arriving.values()})
             check_space(store, sum(one.missing() for one in arriving.values()))
             for path, (model, file) in blobs.items():
-                job.watch.begin(f"fetching {model.short_name} {file.media_type.rpartition('.')[2]}", file.size)
-                _bring(arriving[path], file, origin.body(model, file), origin.streams, job)
+                job.watch.begin(f"fetching {model.short_name} {file.kind}", file.size)
+                _bring(arriving[path], model, file, origin, job)
                 arriving[path].admit(store / path)
         _sync(store / "blobs")
         for model in manifests:  # last: a model is there with all its files, or not at all
@@ -101,7 +109,7 @@ def _lock(root: int, folder: Path) -> None:
     try:
         fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise verify.Refused(f"another fetch is at work in this store: {folder}") from None
+        raise Unable(f"another fetch is at work in this store: {folder}", "wait for its end") from None
 
 
 def _missing(
@@ -116,8 +124,9 @@ def _missing(
         os.close(root)
     wrong = [finding for finding in findings if finding.code != "missing"]
     if wrong:
-        raise verify.Refused(
-            f"wrong files in the store, look at them and remove them: {store}: " + "; ".join(map(str, wrong))
+        seen = "; ".join(map(str, wrong))
+        raise Unable(
+            f"wrong files in the store: {store}: {seen}", "find out why, remove them, then the same command again"
         )
     absent = {finding.path for finding in findings}
     files = {f"blobs/{file.blob}": (model, file) for model in models for file in (model.config, *model.layers)}
@@ -137,14 +146,15 @@ def check_space(store: Path, size: int) -> None:
     disk = os.statvfs(store)
     free = disk.f_bavail * disk.f_frsize
     if size and free < size + SPARE:
-        raise verify.Refused(
-            f"not enough disk space: {(size + SPARE) / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free: {store}"
+        raise Unable(
+            f"not enough disk space: {(size + SPARE) / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free: {store}",
+            f"df -h {store}; free the difference, then the same command again",
         )
 
 
-def _bring(arriving: Arriving, file: File, body: Body, streams: int, job: Job) -> None:
-    resumed = arriving.resumed
-    found = Download(arriving, body, streams, job.patience, job.part).run(job.watch.advance)
+def _bring(arriving: Arriving, model: LockedModel, file: File, origin: Origin, job: Job) -> None:
+    resumed, body = arriving.resumed, origin.body(model, file)
+    found = Download(arriving, body, origin.streams, job.patience, job.part, origin.stop).run(job.watch.advance)
     if found != file.digest:
         arriving.discard()
         again = "; what had come before is forgotten: run again" if resumed else ""

@@ -94,7 +94,7 @@ def _download(arriving: Arriving, http: Http, url: str, job: Job) -> None:
     size = arriving.entry.size
     job.watch.begin(f"fetching {arriving.path.name[:19]}", size)
     body = lambda start, end: http.body(url, start, end, size)  # noqa: E731
-    found = Download(arriving, body, 4, job.patience, job.part).run(job.watch.advance)
+    found = Download(arriving, body, 4, job.patience, job.part, http.stop).run(job.watch.advance)
     if found != arriving.entry.digest:
         arriving.discard()
         raise RegistryError(f"sends other bytes than {arriving.entry.digest}: {found}")

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
@@ -89,6 +89,8 @@ class Http:
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
         self._session = requests.Session()
+        self._reading: set[requests.Response] = set()
+        self._stopped = False
         self._session.auth = _no_credentials
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "citadelle"})
@@ -110,6 +112,13 @@ class Http:
             for piece in self._pieces(response, skip + end - start):
                 yield piece[skip:]
                 skip = max(0, skip - len(piece))
+
+    def stop(self) -> None:
+        """End what other threads wait for, for good, as if the registry had broken off: whoever gives up need not be patient."""
+        self._stopped = True
+        for response in list(self._reading):
+            with suppress(ValueError, RuntimeError, OSError):  # it has ended by itself
+                response.raw.shutdown()
 
     def _small(self, url: str, accept: str) -> bytes:
         with self._get(url, {"Accept": accept}) as response:
@@ -138,7 +147,13 @@ class Http:
             with self._answer(url, headers) as response:
                 if response.status_code not in REDIRECTS:
                     _judge(response)
-                    yield response
+                    self._reading.add(response)
+                    try:
+                        if self._stopped:  # asked after the answer is known to `stop`
+                            raise Passing(f"given up: {_shown(url)}")
+                        yield response
+                    finally:
+                        self._reading.discard(response)
                     return
             url = _next(url, response.headers.get("Location", ""), own)
         raise RegistryError(f"more than {HOPS} redirects, the last to {_shown(url)}")
@@ -188,8 +203,7 @@ def _judge(response: requests.Response) -> None:
     if code not in {200, 206}:
         words = {401: "asks for a login", 403: "refuses", 404: "does not have it", 416: "has another size"}
         raise RegistryError(f"{words.get(code, 'answers')} ({code}): {where}")
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind == "text/html":
+    if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
         raise RegistryError(f"answers with a web page instead of the file (a sign-in page between?): {where}")
     coding = response.headers.get("Content-Encoding", "identity")
     if coding != "identity":

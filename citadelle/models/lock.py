@@ -39,6 +39,11 @@ class File(_Part):
         """File name under `blobs/`: `sha256-<hex>`."""
         return self.digest.replace(":", "-")
 
+    @property
+    def kind(self) -> str:
+        """For people: `model`, `template`, `config`."""
+        return "config" if self.media_type == verify.CONFIG_TYPE else self.media_type.rpartition(".")[2]
+
 
 class LockedModel(_Part):
     """One model: canonical name, what it is for, its licence (SPDX), where it came from, and every file of it."""

@@ -29,6 +29,10 @@ class Origin(Protocol):
         """What reads bytes [start, end) of a blob."""
         ...
 
+    def stop(self) -> None:
+        """End what is being read, for whoever gives up."""
+        ...
+
 
 class RegistryOrigin:
     """A registry at `url` (default: the one in the model's name), with or without redirects to another host for blobs."""
@@ -73,6 +77,9 @@ class RegistryOrigin:
         url = f"{self._base(model.name)}/blobs/{file.digest}"
         return lambda start, end: self._http.body(url, start, end, file.size)
 
+    def stop(self) -> None:
+        self._http.stop()
+
     def _base(self, name: str) -> str:
         host, _, rest = name.partition("/")
         return f"{self._url or f'https://{host}'}/v2/{rest.rpartition(':')[0]}"
@@ -94,6 +101,9 @@ class FolderOrigin:
         path = self._folder / "blobs" / file.blob
         return lambda start, end: _slice(_regular(path), start, end, file.size)
 
+    def stop(self) -> None:
+        """A disk keeps nobody waiting."""
+
 
 class ArchiveOrigin:
     """A tar archive of such a folder, compressed or not, below any folder name. Nothing is unpacked by its name."""
@@ -114,6 +124,9 @@ class ArchiveOrigin:
 
     def body(self, model: LockedModel, file: File) -> Body:
         return lambda start, end: _slice(self._open(f"blobs/{file.blob}"), start, end, file.size)
+
+    def stop(self) -> None:
+        """A disk keeps nobody waiting."""
 
     def _open(self, path: str) -> IO[bytes]:
         member = self._members.get(path)

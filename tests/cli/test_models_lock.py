@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
+import socket
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,9 +37,7 @@ def test_from_a_registry_to_a_store_and_back(command: Command, registry: Registr
     assert said.code == 0
     assert said.out.startswith(f"--- {lock}\n+++ {lock} (new)\n@@ ")
     assert '+      "licence": "MIT",\n' in said.out
-    assert said.err.startswith(
-        f"{lock}: serial 1; not signed: {lock}.sig is absent; review it, then: citadelle models sign"
-    )
+    assert said.err.startswith(f"{lock}: serial 1; nobody has signed it; review it, then: citadelle models sign")
     assert [model.short_name for model in ModelsLock.read(lock).models] == ["tiny:chat"]
     assert command("models", "lock", "tiny:chat", *where).out == f"{lock}: no change, serial 1\n"
     added = command("models", "lock", "tiny-embed", *where, "--purpose", "embeddings", "--licence", "MIT")
@@ -62,20 +61,52 @@ def test_from_a_registry_to_a_store_and_back(command: Command, registry: Registr
     assert ModelsLock.read(lock).expires is None
 
 
-def test_from_a_folder(command: Command, tmp_path: Path) -> None:
-    lock = ModelsLock.model_validate(lay(tmp_path / "theirs"))
-    (tmp_path / "lock.json").write_bytes(lock.canonical())
-    arguments = ["models", "fetch", "--store", str(tmp_path / "store"), "--lock", str(tmp_path / "lock.json")]
-    only = command(*arguments, "--from", str(tmp_path / "theirs"), "--model", "tiny:chat")
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks the network fails."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it asks the network")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("kind", ["folder", "archive", "compressed archive"])
+def test_without_a_network(command: Command, tmp_path: Path, kind: str) -> None:
+    store, theirs = tmp_path / "store", tmp_path / "theirs"
+    (tmp_path / "lock.json").write_bytes(ModelsLock.model_validate(lay(theirs)).canonical())
+    source = theirs
+    if kind != "folder":
+        source = tmp_path / "models.tar"
+        with tarfile.open(source, "w:gz" if kind.startswith("compressed") else "w") as tar:
+            tar.add(theirs, "home/.ollama/models")
+    arguments = ["models", "fetch", "--store", str(store), "--lock", str(tmp_path / "lock.json"), "--from", str(source)]
+    only = command(*arguments, "--model", "tiny:chat")
     assert (only.code, only.out.split(": ")[1]) == (0, "holds tiny:chat")
-    assert command(*arguments, "--from", str(tmp_path / "theirs")).code == 0
-    assert same_files(tmp_path / "store", tmp_path / "theirs")
-    shutil.rmtree(tmp_path / "store")
+    assert command(*arguments).code == 0
+    assert same_files(store, theirs)
+    assert command(*arguments).out.endswith(": 0 files brought, 0 bytes\n")
+    blob = max((store / "blobs").iterdir(), key=lambda path: path.stat().st_size)
+    blob.write_bytes(b"evil")
+    wrong = command(*arguments)
+    assert (wrong.code, wrong.out) == (1, "")
+    assert wrong.err.startswith(
+        f"citadelle: wrong files in the store: {store}: model file does not match its lock: blobs/{blob.name}"
+    )
+    assert wrong.err.endswith("\nhint: find out why, remove them, then the same command again\n")
+
+
+def test_no_such_place_to_fetch_from(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lock.json").write_bytes(ModelsLock.model_validate(lay(tmp_path / "theirs")).canonical())
+    arguments = ["models", "fetch", "--store", str(tmp_path / "store"), "--lock", str(tmp_path / "lock.json")]
     none = command(*arguments, "--from", str(tmp_path / "none"))
-    assert (none.code, none.out) == (1, "")
-    assert (
-        none.err
-        == f"citadelle: {tmp_path}/none: No such file or directory\nhint: the same command goes on where it was; docs/models.md\n"
+    hint = "hint: --from takes a folder with manifests/ and blobs/, or a tar archive of one"
+    assert (none.code, none.out, none.err) == (
+        1,
+        "",
+        f"citadelle: {tmp_path}/none: No such file or directory\n{hint}\n",
     )
     both = command(*arguments, "--from", "/", "--registry", "http://127.0.0.1:9")
     assert (both.code, both.err) == (
@@ -98,6 +129,7 @@ def test_from_a_folder(command: Command, tmp_path: Path) -> None:
         (["--remove", "evil:1"], 1, "citadelle: model is not in the lock: registry.ollama.ai/library/evil:1\nhint: "),
         (["--remove", "tiny:chat", "--remove", "tiny-embed"], 1, "citadelle: no model would be left in the lock"),
         (["--expires", "tomorrow"], 2, "not a time: tomorrow\nhint: --expires 2027-12-31T00:00:00Z, or never"),
+        (["--expires", "2026-01-01T00:00:00Z"], 2, "a time that is over: 2026-01-01T00:00:00Z\nhint: --expires 2027"),
         (["tiny:chat", "--purpose", "fun"], 2, ""),
     ],
 )
@@ -166,7 +198,7 @@ def test_plain_lines_in_logs_a_bar_on_a_terminal() -> None:
     assert plain.getvalue().splitlines() == [
         "fetching mistral:latest model: 134.2 MB",
         *(f"fetching mistral:latest model: {percent} %" for percent in percents),
-        "fetching mistral:latest params: 0.0 MB",
+        "fetching mistral:latest params: 30 bytes",
     ]
     with watcher(terminal) as bar:
         assert isinstance(bar, Bar)

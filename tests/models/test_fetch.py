@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from citadelle.models import verify
 from citadelle.models.fetch import STAGING, Fetched
-from citadelle.models.http import RegistryError, _next, checked_url
+from citadelle.models.http import Patience, RegistryError, _next, checked_url
 from citadelle.models.lock import ModelsLock, locked_from_manifest
 from tests.conftest import ROOT
 from tests.models.fetching import (
@@ -249,7 +249,7 @@ def test_a_file_that_is_there_and_wrong_is_left_to_a_human(
     evil[0] ^= 1
     blob.write_bytes(evil)
     with pytest.raises(
-        verify.Refused, match=f"wrong files in the store, .*: model file does not match its lock: blobs/{blob.name}"
+        verify.Refused, match=f"wrong files in the store: .*: model file does not match its lock: blobs/{blob.name}"
     ):
         bring(store, lock, registry.url)
     assert (blob.read_bytes(), registry.requests()) == (bytes(evil), [])
@@ -286,6 +286,27 @@ def test_one_fetch_at_a_time(tmp_path: Path, lock: ModelsLock, registry: Registr
     bring(tmp_path / "store", lock, registry.url)
 
 
+class Interrupting(Silent):
+    """Somebody presses ^C once the first bytes are there."""
+
+    def advance(self, count: int) -> None:
+        if self.sizes[-1] == SIZE:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.timeout(60)  # it would wait for a next byte instead
+def test_who_gives_up_need_not_be_as_patient_as_the_command(
+    tmp_path: Path, lock: ModelsLock, registry: Registry
+) -> None:
+    registry.set(fault="stuck", after=verify.CHUNK, least=SIZE)
+    patience = Patience(read=1000, tries=2)
+    with pytest.raises(KeyboardInterrupt):
+        bring(tmp_path / "store", lock, registry.url, patience, Interrupting())
+    registry.set()
+    bring(tmp_path / "store", lock, registry.url)
+    assert findings(tmp_path / "store", lock) == []
+
+
 @pytest.mark.lab  # as the other long ones here
 def test_the_disk_is_asked_first(tmp_path: Path, source: Path, registry: Registry, as_root: None) -> None:
     (tmp_path / "small").mkdir()
@@ -297,6 +318,9 @@ def test_the_disk_is_asked_first(tmp_path: Path, source: Path, registry: Registr
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("citadelle: not enough disk space: 73 MB needed, 3")
+    assert done.stderr.endswith(
+        f"\nhint: df -h {tmp_path}/small/store; free the difference, then the same command again\n"
+    )
     assert registry.requests() == []
 
 
