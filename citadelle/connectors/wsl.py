@@ -80,6 +80,11 @@ class WSLConnector(PosixConnector):
         owner = {"ssh_user": self.data["wsl_user"]} if self.data["wsl_user"] else {}
         return connection(Target.from_data(self.pc, {**self.data, **owner}))
 
+    @property
+    def _administrator(self) -> Connection:
+        """The line of who administers the PC."""
+        return connection(Target.from_data(self.pc, self.data))
+
     def connect(self) -> None:
         """As on Linux. An owner that cannot log in yet is no failure as long as the administrator can: this run may make it."""
         try:
@@ -89,7 +94,7 @@ class WSLConnector(PosixConnector):
                 raise
             self._is_stranger = True
             try:
-                connection(Target.from_data(self.pc, self.data)).channel().close()
+                self._administrator.channel().close()
             except OSError as other:
                 raise ConnectError(self.told(other)) from other
 
@@ -126,12 +131,17 @@ class WSLConnector(PosixConnector):
                 ) from None
             raise
 
-    def restart(self) -> None:
-        """End the distribution, and with it all that runs there; the next command starts it again. Raises OSError."""
+    def restart(self, task: str) -> None:
+        """End the distribution, and with it all that runs there; the scheduled `task` that holds it starts it again. Raises OSError.
+
+        Only administrators may touch the task. One that is not there is no failure here: the Windows side registers and starts it.
+        """
         self.disconnect()
+        self._administrator.run(f"schtasks /end /tn {task}")
         code, out, _ = self.connection.run(f"{WSL} --terminate {self.data['wsl_distro']}")
         if code:
             raise OSError(f"{self.host.name}: WSL distribution does not end: {' '.join(windows_lines(out))}")
+        self._administrator.run(f"schtasks /run /tn {task}")
 
     def _stranger(self) -> DistributionMissing:
         return DistributionMissing(

@@ -15,18 +15,47 @@ function Read-Section([string]$name, [scriptblock]$query) {
 function Read-List([string]$name, [scriptblock]$query) {
     try { $sections[$name] = @(& $query) } catch { Add-Failure $name $_ }
 }
-# What a program writes into a file that must not exist before.
-function Read-Export([scriptblock]$export) {
-    $file = $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N')
+# Programs take their time to start: all of them at once, while the rest is read. What was started is read by its name.
+$started = @{}
+function Start-Program([string]$name, [string]$words, [string[]]$paths) {
     try {
-        & $export $file | Out-Null
-        if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
-        [string](Get-Content -LiteralPath $file -Raw)
+        $path = @($paths | Where-Object { Test-Path -LiteralPath $_ })[0]
+        if (-not $path) { throw "no $(Split-Path -Path $paths[0] -Leaf)" }
+        $how = New-Object -TypeName Diagnostics.ProcessStartInfo -ArgumentList (Get-Item -LiteralPath $path).FullName, $words
+        $how.UseShellExecute = $false
+        $how.RedirectStandardInput = $how.RedirectStandardOutput = $how.RedirectStandardError = $true
+        $process = [Diagnostics.Process]::Start($how)
+        $process.StandardInput.Close()  # this session's own input is scripts
+        $started[$name] = @{ Process = $process; Out = $process.StandardOutput.ReadToEndAsync(); Err = $process.StandardError.ReadToEndAsync() }
     }
-    finally {
-        if (Test-Path -LiteralPath $file) { Remove-Item -LiteralPath $file }
-    }
+    catch { $started[$name] = $_ }
 }
+function Read-Program([string]$name) {
+    if ($started[$name] -is [Management.Automation.ErrorRecord]) { throw $started[$name] }
+    $text = $started[$name].Out.Result
+    $started[$name].Process.WaitForExit()
+    if ($started[$name].Process.ExitCode -ne 0) { throw "exit code $($started[$name].Process.ExitCode)" }
+    $text
+}
+# What a program writes into a file that must not exist before.
+$exports = @{}
+function Start-Export([string]$name, [string]$words, [string]$path) {
+    $exports[$name] = $env:SystemRoot + '\Temp\citadelle-' + [guid]::NewGuid().ToString('N')
+    Start-Program $name ($words + $exports[$name]) $path
+}
+function Read-Export([string]$name) {
+    try {
+        Read-Program $name | Out-Null
+        [string](Get-Content -LiteralPath $exports[$name] -Raw)
+    }
+    finally { if (Test-Path -LiteralPath $exports[$name]) { Remove-Item -LiteralPath $exports[$name] } }
+}
+$system = $env:SystemRoot + '\System32'
+Start-Export 'security_policy' '/export /areas SECURITYPOLICY USER_RIGHTS /quiet /cfg ' "$system\secedit.exe"
+Start-Export 'audit_policy' '/backup /file:' "$system\auditpol.exe"
+Start-Program 'session' '/groups /fo csv /nh' "$system\whoami.exe"
+Start-Program 'mfa' '/status' "$system\dsregcmd.exe"
+Start-Program 'sshd' '-T' @("$system\OpenSSH\sshd.exe", ($env:ProgramFiles + '\OpenSSH\sshd.exe'))
 # Numbers of an object; what it does not have stays unknown instead of becoming 0.
 function Add-Number($to, $object, [string[]]$names) {
     foreach ($name in $names) { if ($null -ne $object.$name) { $to[$name] = [long]$object.$name } }
@@ -60,11 +89,10 @@ Read-Section 'version' {
     }
 }
 Read-Section 'session' {
-    $groups = & whoami.exe /groups /fo csv /nh
-    if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
+    $groups = Read-Program 'session'
     # Without the names: identifiers are enough.
     [ordered]@{
-        Groups    = @($groups | ForEach-Object { [regex]::Matches($_, 'S-1-[0-9-]+') } | ForEach-Object { $_.Value }) -join ' '
+        Groups    = @([regex]::Matches($groups, 'S-1-[0-9-]+') | ForEach-Object { $_.Value }) -join ' '
         UICulture = [string](Get-UICulture).Name
         Client    = ([string]$env:SSH_CONNECTION -split ' ')[0]
     }
@@ -134,10 +162,8 @@ Read-List 'services' {
         [ordered]@{ Name = [string]$_.Name; State = [string]$_.State; StartMode = [string]$_.StartMode }
     }
 }
-Read-Section 'security_policy' {
-    Read-Export { param($file) & secedit.exe /export /areas SECURITYPOLICY USER_RIGHTS /cfg $file /quiet }
-}
-Read-Section 'audit_policy' { Read-Export { param($file) & auditpol.exe /backup "/file:$file" } }
+Read-Section 'security_policy' { Read-Export 'security_policy' }
+Read-Section 'audit_policy' { Read-Export 'audit_policy' }
 Read-Section 'defender' {
     $found = Get-MpComputerStatus
     $status = [ordered]@{}

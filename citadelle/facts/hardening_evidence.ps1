@@ -3,8 +3,7 @@ Read-List 'drivers' {
     Get-CimInstance -ClassName Win32_SystemDriver -Filter "State='Running'" | ForEach-Object { [string]$_.Name }
 }
 Read-Section 'mfa' {
-    $text = (& dsregcmd.exe /status) -join "`n"
-    if ($LASTEXITCODE -ne 0) { throw "exit code $LASTEXITCODE" }
+    $text = Read-Program 'mfa'
     $found = [ordered]@{}
     # Names that are the same in every language.
     foreach ($name in 'AzureAdJoined', 'DomainJoined', 'NgcSet', 'AzureAdPrt', 'SessionIsNotRemote') {

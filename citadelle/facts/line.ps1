@@ -74,12 +74,7 @@ function Read-Bytes([string]$path) {
     [Text.Encoding]::GetEncoding(28591).GetString([IO.File]::ReadAllBytes((Get-Item -LiteralPath $path -Force).FullName))
 }
 Read-Section 'sshd' {
-    $programs = ($env:SystemRoot + '\System32\OpenSSH\sshd.exe'), ($env:ProgramFiles + '\OpenSSH\sshd.exe')
-    $program = @($programs | Where-Object { Test-Path -LiteralPath $_ })[0]
-    if (-not $program) { throw 'no sshd.exe' }
-    $ErrorActionPreference = 'Continue'
-    $effective = @(& $program -T 2>$null | ForEach-Object { [string]$_ })
-    if ($LASTEXITCODE -ne 0) { throw "sshd -T: exit code $LASTEXITCODE" }
+    $effective = @((Read-Program 'sshd') -split '\r?\n' | Where-Object { $_ })
     [ordered]@{ Effective = $effective; Text = Read-Bytes ($env:ProgramData + '\ssh\sshd_config') }
 }
 Read-Section 'ssh_keys' {

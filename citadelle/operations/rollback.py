@@ -111,21 +111,20 @@ def _await(host: Host, seconds: int) -> tuple[str, str]:
         try:
             said = _ask(host, keep=is_done)
         except OSError as error:
-            why = str(error)
-        else:
-            # A question that was on its way when the line was cut is answered once the line is back.
-            silence = max(silence, time.monotonic() - asked)
-            if UNDONE in said:
-                why = said  # the host tries again
-            elif said in ("kept", "gone") or said.startswith("failed: "):
-                return said, why or f"no answer for {silence:.0f} s"
-            if said == "done" and not is_done:
-                is_done = True
-                continue  # that connection may be older than the change: the next one is not
+            said, why = "", str(error)  # empty where no answer came in time
+        # A question that was on its way when the line was cut may also be answered once the line is back.
+        silence = max(silence, time.monotonic() - asked)
+        if UNDONE in said:
+            why = said  # the host tries again
+        elif said in ("kept", "gone") or said.startswith("failed: "):
+            return said, why or f"no answer for {silence:.0f} s"
+        if said == "done" and not is_done:
+            is_done = True
+            continue  # that connection may be older than the change: the next one is not
         time.sleep(pause)
         # A server that counts failed logins shuts out who fails too often.
         pause = min(pause * 2, seconds / 4, LONGEST_PAUSE)
-    return "", why
+    return "", why or f"no answer for {silence:.0f} s"
 
 
 def _short(why: str) -> str:

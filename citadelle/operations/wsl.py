@@ -21,6 +21,7 @@ from citadelle.facts.windows import Windows
 from citadelle.facts.wsl_user import only_read_by
 from citadelle.operations.files import File, present
 from citadelle.operations.refusal import refusal
+from citadelle.operations.wsl_user import TASK
 
 ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 STAGED = "C:/ProgramData/citadelle/rootfs.tar"
@@ -120,7 +121,7 @@ def configuration(config: str) -> Generator[PyinfraCommand, None, None]:
 
 def _restart(state: State, host: Host) -> bool:
     try:
-        host.connector.restart()  # of @wsl
+        host.connector.restart(TASK)  # of @wsl
     except OSError as error:
         logger.error(click.style(str(error), fg="red"))
         return False

@@ -18,6 +18,7 @@ WSL = r"C:\Program Files\WSL\wsl.exe"
 SCRIPTS = files("citadelle.operations")
 AS_USER = SCRIPTS.joinpath("as_user.ps1").read_text("utf-8")
 MAKE = SCRIPTS.joinpath("wsl_user.ps1").read_text("utf-8")
+TASK = r"\citadelle\wsl"
 S4U = 2
 RESTARTS = 10
 KEYS = r"""

@@ -176,15 +176,20 @@ def test_one_change_at_a_time(seconds: int, told: str) -> None:
     assert (right.controls, right.refused is None) == ((), False), "it is right now, and would not stay so"
 
 
-def test_a_question_that_waited_while_the_line_was_cut_tells_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one under way at the cut is answered when the line is back, and only the next one hears that the change is gone."""
+@pytest.mark.parametrize("late", ["undoing", TimeoutError()])
+def test_a_question_that_waited_while_the_line_was_cut_tells_how_long(
+    monkeypatch: pytest.MonkeyPatch, late: str | TimeoutError
+) -> None:
+    """The one under way at the cut is answered when the line is back, or not in time: only the next one hears that the change is gone."""
     now = 0.0
-    answers = [(1.0, "waiting"), (57.0, "undoing"), (1.0, "gone")]
+    answers: list[tuple[float, str | TimeoutError]] = [(1.0, "waiting"), (57.0, late), (1.0, "gone")]
 
     def ask(host: Any, keep: bool) -> str:
         nonlocal now
         seconds, said = answers.pop(0)
         now += seconds
+        if isinstance(said, TimeoutError):
+            raise said
         return said
 
     monkeypatch.setattr(rollback, "_ask", ask)

@@ -51,7 +51,9 @@ def broken(name: str) -> tuple[str, str]:
     if name in CMDLETS:
         return f"function {CMDLETS[name]} {{ {DENY} }}\n", f"Denied,{CMDLETS[name]}"
     if name in PROGRAMS:
-        return f"function {PROGRAMS[name]} {{ $global:LASTEXITCODE = 5 }}\n", "exit code 5"
+        other = f"if ($LiteralPath -like '*\\{PROGRAMS[name]}') {{ return @{{ FullName = '/bin/false' }} }}"
+        head = f"function Get-Item {{ param($LiteralPath) {other}"
+        return f"{head} Microsoft.PowerShell.Management\\Get-Item @PSBoundParameters }}\n", "exit code 1"
     cmdlet, place = PLACES[name]
     head = f"function {cmdlet} {{ param($LiteralPath, $Path) if ($LiteralPath -like '{place}') {{ {DENY} }}"
     return f"{head} Microsoft.PowerShell.Management\\{cmdlet} @PSBoundParameters }}\n", f"Denied,{cmdlet}"

@@ -72,6 +72,15 @@ def _run(options: dict[str, str]) -> int:
     return 0
 
 
+def _end(options: dict[str, str]) -> int:
+    path = _find(options.get("/tn", ""))
+    if path is None:
+        return _missing()
+    tasks.end(path)
+    streams.out(f'SUCCESS: The scheduled task "{options["/tn"]}" has been terminated successfully.')
+    return 0
+
+
 def _delete(options: dict[str, str]) -> int:
     path = _find(options.get("/tn", ""))
     if path is None:
@@ -108,11 +117,11 @@ def _query(options: dict[str, str]) -> int:
     return 0
 
 
-VERBS = {"/create": _create, "/run": _run, "/delete": _delete, "/query": _query}
+VERBS = {"/create": _create, "/run": _run, "/end": _end, "/delete": _delete, "/query": _query}
 
 
 def main(_bare: str, arguments: list[str], _variables: dict[str, str], _raw: str | None) -> int:
-    """`schtasks /create|/run|/delete|/query ...`."""
+    """`schtasks /create|/run|/end|/delete|/query ...`."""
     verb = VERBS.get(arguments[0].lower()) if arguments else _query
     options = _options(arguments[1:])
     if verb is None or options is None:

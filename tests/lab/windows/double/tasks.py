@@ -2,14 +2,17 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from . import home
 
-RUNNING = 0x41301
+RUNNING, TERMINATED = 0x41301, 0x41306
 SECONDS = {"PT1M": 60}  # the one interval that is asked for
 
 
@@ -24,17 +27,32 @@ def start(path: str) -> bool:
         if task is None:
             return False
         task["LastRunTime"], task["LastTaskResult"] = _now(), RUNNING
-    _detach(path, task)
+    process = _detach(path, task)
+    with home.change() as content:
+        if path in content.get("tasks", {}):
+            content["tasks"][path]["Process"] = process
     return True
 
 
-def _detach(path: str, task: dict[str, Any]) -> None:
+def end(path: str) -> None:
+    """Ends the task's program where it runs, and what would start it again after a failure; what runs in a distribution goes on."""
+    with home.change() as content:
+        task = content["tasks"][path]
+        process = task.pop("Process", None)
+        if task["LastTaskResult"] == RUNNING:
+            task["LastTaskResult"] = TERMINATED
+    with suppress(OSError):
+        if process and b"run-task" in Path(f"/proc/{process}/cmdline").read_bytes():
+            os.killpg(process, signal.SIGKILL)
+
+
+def _detach(path: str, task: dict[str, Any]) -> int:
     user = str(task["Principal"]["UserId"]).rpartition("\\")[2]
     environment = dict(os.environ) | {"WINDOWS_DOUBLE_USER": "SYSTEM" if user == "S-1-5-18" else user}
-    subprocess.Popen(
+    return subprocess.Popen(
         [str(home.CODE / "control"), "run-task", path],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    ).pid  # fmt: skip
 
 
 def run(path: str) -> int:
