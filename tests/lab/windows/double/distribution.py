@@ -12,6 +12,9 @@ from pathlib import Path
 from . import home
 
 STARTED = Path("/run/windows-double-wsl")
+EARLY = Path(
+    "/etc/systemd/system/sysinit.target.wants"
+)  # what the distribution itself starts early: Windows' target needs that target too
 SHIM = "containerd-shim"
 
 
@@ -30,7 +33,7 @@ def start() -> None:
     """Start it, and wait for it as wsl.exe does: ten seconds at most."""
     if can_stop() and not STARTED.exists():
         _root("touch", str(STARTED))
-        _root("systemctl", "start", "--no-block", "multi-user.target")
+        _root("systemctl", "start", "--no-block", *_early(), "multi-user.target")
         _root("timeout", "10", "systemctl", "is-system-running", "--wait")
 
 
@@ -45,7 +48,9 @@ def stop() -> None:
     if not can_stop() or not STARTED.exists():
         return
     _root("systemctl", "isolate", "windows.target")
-    _root("systemctl", "stop", *_sockets())  # an isolation leaves them, and the folders that they have made
+    _root(
+        "systemctl", "stop", *_sockets(), *_early()
+    )  # an isolation leaves them, and the folders that sockets have made
     _root("systemctl", "stop", "docker-*.scope")
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
@@ -53,6 +58,10 @@ def stop() -> None:
                 _root("kill", "-9", entry.name)
     _root("umount", "--recursive", "/run/citadelle/models")
     _root("rm", "-rf", "/run/citadelle", str(STARTED))
+
+
+def _early() -> list[str]:
+    return sorted(link.name for link in EARLY.glob("*.service") if link.resolve().parent == EARLY.parent)
 
 
 def _sockets() -> list[str]:
