@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,7 +112,10 @@ def policy(folder: Path) -> Path:
 
 def ways(folder: Path, stack: contextlib.ExitStack, python: str) -> list[Way]:
     """Every process started and listening; nginx and LiteLLM where they are installed."""
-    key, paths = _key(folder), os.pathsep.join(sys.path[1:])
+    key, paths = (
+        _key(folder),
+        sysconfig.get_path("purelib"),
+    )  # never the standard library of this interpreter for another one
     engine = free_port()
     run = stack.enter_context(started(python, Path(__file__).with_name("engine.py"), engine, PYTHONPATH=paths))
     made = [Way("engine", engine, run, key), *_nginx(folder, stack, engine, key)]

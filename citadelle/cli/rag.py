@@ -81,7 +81,7 @@ def evaluate(  # noqa: PLR0917  options of a command
     """Show how well each host finds what it should, with its own embedding model: each list alone, and all. Its index stays."""
     archive = _archive({"corpus.jsonl": corpus, "queries.jsonl": queries, "qrels.tsv": qrels})
     rows = [_said(one, f"{STACK} eval", stdin=archive, seconds=INGEST_SECONDS) for one in chosen(inventory, host)]
-    _show(rows, json, lambda scores: [_score(score) for score in scores])
+    _show(rows, json, lambda found: [*map(_score, found["scores"]), *map(_threshold, found["thresholds"])])
     raise typer.Exit(1 if any("error" in row for row in rows) else 0)
 
 
@@ -96,6 +96,11 @@ def _archive(files: dict[str, Path]) -> bytes:
 def _score(score: dict[str, Any]) -> str:
     hits = "  ".join(f"hit@{at} {share:.3f}" for at, share in zip((1, 5, 10), score["hits"], strict=True))
     return f"{score['name']:8} {hits}  MRR {score['mrr']:.3f}  {score['seconds'] * 1000:.1f} ms"
+
+
+def _threshold(found: dict[str, float]) -> str:
+    wrong = f"{found['silent']:.1%} without their answer, {found['spoken']:.1%} answered without one"
+    return f"sure >= {found['sure']:.3f}  {wrong}"
 
 
 @app.command()

@@ -25,7 +25,7 @@ PASSAGE = {
     "page": 3,
     "start": 10,
     "stop": 80,
-    "share": 0.6,
+    "sure": 0.6,
 }
 FOUND = {"passages": [PASSAGE], "by": "words"}
 
@@ -92,15 +92,16 @@ def test_a_request_or_a_key_asks_for_passages(run: Run, tmp_path: Path) -> None:
     run(scenario, rag_socket=tmp_path / "rag.sock")
 
 
-def far(**better: float) -> dict[str, Any]:
-    return {"passages": [PASSAGE | {"share": 0.1, "near": 0.1} | better]}
+def far(sure: float, by: str) -> dict[str, Any]:
+    return {"passages": [PASSAGE | {"sure": sure}], "by": by}
 
 
 def test_below_the_threshold_it_says_so_and_the_engine_is_not_asked(run: Run, tmp_path: Path, policy: Policy) -> None:
-    none = policy.rag.none
+    none, (share, near) = policy.rag.none, (policy.rag.share, policy.rag.near)
+    assert share != near
 
     async def scenario(stack: Stack) -> None:
-        for found in (far(), {"passages": []}):
+        for found in (far(share - 0.01, "words"), far(near - 0.01, "vectors"), {"passages": []}):
             async with rag_double(tmp_path / "rag.sock", found):
                 _, _, whole = await stack.ask("hello", rag=True)
                 _, _, stream = await stack.ask("hello", rag=True, stream=True, stream_options={"include_usage": True})
@@ -119,8 +120,8 @@ def test_below_the_threshold_it_says_so_and_the_engine_is_not_asked(run: Run, tm
             assert stream.endswith("data: [DONE]\n\n")
             assert (lines["message"]["content"], lines["sources"], lines["done"]) == (none, [], True)
         assert stack.engine.requests == []
-        for better in ({"share": 0.5}, {"near": 0.6}):
-            async with rag_double(tmp_path / "rag.sock", far(**better)):
+        for found in (far(share, "words"), far(near, "vectors")):
+            async with rag_double(tmp_path / "rag.sock", found):
                 await stack.ask("hello", rag=True)
         assert len(stack.engine.requests) == 2
 

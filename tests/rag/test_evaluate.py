@@ -71,16 +71,39 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def test_ranks_are_those_counted_by_hand(files: tuple[Path, Path, Path]) -> None:
     """d1 first for q1; d2 then d3 for "badge"; d3 first for q3; nothing for q4: 2/4 at 1, 3/4 at 5, (1 + 1/2 + 1 + 0)/4."""
-    scores = {score.name: score for score in evaluate(*files)}
+    scores = {score.name: score for score in evaluate(*files).scores}
     assert set(scores) == {"words", "stems", "fused"}
     assert (scores["fused"].hits, scores["fused"].mrr) == ((0.5, 0.75, 0.75), 0.625)
 
 
 def test_vectors_have_a_list_of_their_own(files: tuple[Path, Path, Path], double: tuple[str, type[Double]]) -> None:
-    scores = {score.name: score for score in evaluate(*files, Embedder(double[0], "e5"))}
+    scores = {score.name: score for score in evaluate(*files, Embedder(double[0], "e5")).scores}
     assert set(scores) == {"words", "stems", "vectors", "fused"}
     assert scores["vectors"].hits[1] == 1.0  # near or not, three documents are all among five
     assert {body["model"] for body in double[1].asked} == {"e5-query", "e5-passage"}
+
+
+def test_a_threshold_says_what_it_keeps_back_and_what_it_lets_through(files: tuple[Path, Path, Path]) -> None:
+    """By words alone: q1 to q3 have all their words in a passage (1), q4 none (0); q6, without an answer, half, and q7 none."""
+    assert evaluate(*files).thresholds == []
+    with files[1].open("a") as queries, files[2].open("a") as qrels:
+        queries.write('\n{"_id": "q6", "text": "prix du badge"}\n{"_id": "q7", "text": "zebulon"}')
+        qrels.write("\nq6\td2\t0\nq7\t-\t0\n")
+    found = [(row.sure, row.silent, row.spoken) for row in evaluate(*files).thresholds]
+    assert found == [(0.0, 0.0, 1.0)]  # even of two in ten nobody may go without: q4 would be one in four
+    asked = [json.loads(line) for line in files[1].read_text().splitlines()]
+    files[1].write_text("\n".join(json.dumps(row) for row in asked if row["_id"] != "q4"))
+    assert [(row.sure, row.silent, row.spoken) for row in evaluate(*files).thresholds] == [(1.0, 0.0, 0.0)]
+
+
+def test_a_piece_is_embedded_under_its_title(double: tuple[str, type[Double]]) -> None:
+    """And what the index gets is the sum of two unit vectors: its title's, and its own."""
+    embedder = Embedder(double[0], "bge-m3")
+    rows = embedder.document("Badge", ["un texte", "deux"])
+    assert double[1].asked[0]["input"] == ["Badge", "Badge\nun texte", "Badge\ndeux"]
+    title, *texts = embedder.texts(["Badge", "Badge\nun texte", "Badge\ndeux"])
+    assert np.allclose(rows, np.stack(texts) + title)
+    assert embedder.document("Badge", []).shape[0] == 0
 
 
 def test_a_question_that_nobody_judged_is_wrong_use(files: tuple[Path, Path, Path]) -> None:

@@ -22,7 +22,7 @@ _CITATION = re.compile(r"[\[【](?= ?p\d)", re.IGNORECASE)
 
 
 class Passage(Strict):
-    """A piece of a document; `id` is what a citation names. `share` of the question's words in it; `near`: cosine of title and text."""
+    """A piece of a document; `id` is what a citation names; `sure`: how sure it is that it is about the question."""
 
     id: Annotated[str, Field(pattern=r"^p\d{1,12}$")]
     title: Annotated[str, Field(max_length=512)]
@@ -31,8 +31,7 @@ class Passage(Strict):
     page: int = 0
     start: int = 0
     stop: int = 0
-    share: float = 0
-    near: float = 0
+    sure: float = 0
 
 
 class _Answer(Strict):
@@ -79,8 +78,8 @@ class Passages:
             event("rag_failed", error=type(error).__name__)
             raise Refusal(503, "rag_unavailable", "The documents cannot be asked at the moment.") from None
         self._note(answer.by)
-        enough = policy.rag
-        return [one for one in answer.passages if one.share >= enough.share or one.near >= enough.near]
+        enough = policy.rag.near if answer.by == "vectors" else policy.rag.share
+        return [one for one in answer.passages if one.sure >= enough]
 
     async def _vector(self, question: str, rag: Rag) -> dict[str, Any]:
         """The question's vector and whose it is; without one, words alone are asked for."""

@@ -119,10 +119,9 @@ def _status(asked: argparse.Namespace) -> int:
 def _eval(asked: argparse.Namespace) -> int:
     from rag.evaluate import evaluate
 
-    scores = evaluate(asked.corpus, asked.queries, asked.qrels, _embedder(asked))
-    print(
-        json.dumps([asdict(score) for score in scores]) if asked.json else "\n".join(score.line() for score in scores)
-    )
+    found = evaluate(asked.corpus, asked.queries, asked.qrels, _embedder(asked))
+    lines = [row.line() for row in [*found.scores, *found.thresholds]]
+    print(json.dumps(asdict(found)) if asked.json else "\n".join(lines))
     return 0
 
 

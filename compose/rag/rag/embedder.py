@@ -63,6 +63,15 @@ class Embedder:
         """A unit vector for each text, in order. Raise EmbedderError."""
         return self._all([self._model.text_prefix + text for text in texts], self._model.text)
 
+    def document(self, title: str, texts: Sequence[str]) -> Vectors:
+        """A row for each piece of a document, as the index holds it: the sum of the unit vectors of its title and of the piece under it.
+
+        A piece alone often does not say what it is about. Raise EmbedderError.
+        """
+        found = self.texts([title, *(f"{title}\n{text}" for text in texts)])
+        rows: Vectors = found[1:] + found[:1]
+        return rows
+
     def query(self, text: str) -> Vectors:
         """The unit vector of a question. Raise EmbedderError."""
         found: Vectors = self._all([self._model.query_prefix + text], self._model.query)[0]

@@ -1,6 +1,7 @@
 """How good the retrieval is: a corpus with questions whose right documents are known, in the form of BEIR's sets.
 
 CORPUS: lines of `{"_id", "title", "text"}`. QUERIES: lines of `{"_id", "text"}`. QRELS: `query TAB document TAB score`; a head line may be.
+A question whose every score is 0 has no answer in the corpus: from these comes what a threshold of `sure` (`rag/ranking.py`) would do.
 """
 
 import csv
@@ -19,6 +20,8 @@ from rag.store import Document, Reader, Vectors, Writer
 
 _EVERYBODY = frozenset({"everybody"})
 _AT = (1, 5, 10)
+_SUPPLIED = 5  # passages to an answer, as the gateway asks for
+_SILENT = (0.0, 0.02, 0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
@@ -36,19 +39,65 @@ class Score:
         return f"{self.name:8} {hits}  MRR {self.mrr:.3f}  {self.seconds * 1000:.1f} ms"
 
 
-def evaluate(corpus: Path, queries: Path, qrels: Path, embedder: Embedder | None = None) -> list[Score]:
-    """A score for each index alone and for all together. Raise ValueError for files of another form, OSError, EmbedderError."""
+@dataclass(frozen=True)
+class Threshold:
+    """`silent`: share of the questions with an answer that are below `sure`; `spoken`: of those without one that are not."""
+
+    sure: float
+    silent: float
+    spoken: float
+
+    def line(self) -> str:
+        """For people."""
+        return (
+            f"sure >= {self.sure:.3f}  {self.silent:.1%} without their answer, {self.spoken:.1%} answered without one"
+        )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`scores`: of each index alone and of all together; `thresholds`: none without questions that have no answer."""
+
+    scores: list[Score]
+    thresholds: list[Threshold]
+
+
+def evaluate(corpus: Path, queries: Path, qrels: Path, embedder: Embedder | None = None) -> Judgement:
+    """Ask all questions. Raise ValueError for files of another form, OSError, EmbedderError."""
     right = _qrels(qrels)
-    asked = [(row["_id"], row["text"]) for row in _lines(queries) if row["_id"] in right]
+    texts = {row["_id"]: row["text"] for row in _lines(queries) if row["_id"] in right}
+    asked = [(number, text) for number, text in texts.items() if right[number]]
     if not asked:
         raise ValueError(f"{queries}: no question that {qrels} knows")
     with tempfile.TemporaryDirectory(prefix="rag-eval-") as folder:
         store = _stored(Path(folder) / "index", corpus, embedder)
-        vectors = {number: embedder.query(text) for number, text in asked} if embedder else {}
+        vectors = {number: embedder.query(text) for number, text in texts.items()} if embedder else {}
         try:
-            return [_score(name, list_of, asked, right) for name, list_of in _lists(store, vectors).items()]
+            scores = [_score(name, list_of, asked, right) for name, list_of in _lists(store, vectors).items()]
+            sure = {number: _sure(store, text, vectors.get(number)) for number, text in texts.items()}
         finally:
             store.close()
+    return Judgement(scores, _thresholds(sure, right))
+
+
+def _sure(store: Reader, text: str, vector: Vectors | None) -> float:
+    return max((hit.sure for hit in search(store, text, _EVERYBODY, _SUPPLIED, vector)), default=0.0)
+
+
+def _thresholds(sure: dict[str, float], right: dict[str, set[str]]) -> list[Threshold]:
+    """The highest threshold at which no more than each of `_SILENT` goes without an answer, and what it lets through."""
+    with_one = sorted(value for number, value in sure.items() if right[number])
+    without = [value for number, value in sure.items() if not right[number]]
+    values = {with_one[int(share * len(with_one))] for share in _SILENT} if without else set()
+    return [
+        Threshold(value, _mean(one < value for one in with_one), _mean(one >= value for one in without))
+        for value in sorted(values)
+    ]
+
+
+def _mean(those: Iterable[bool]) -> float:
+    found = list(those)
+    return sum(found) / len(found)
 
 
 def _lines(path: Path) -> Iterator[dict[str, str]]:
@@ -66,8 +115,7 @@ def _qrels(path: Path) -> dict[str, set[str]]:
         for row in csv.reader(file, delimiter="\t"):
             if len(row) < 3 or not row[2].strip().lstrip("-").isdigit():
                 continue
-            if int(row[2]) > 0:
-                right.setdefault(row[0], set()).add(row[1])
+            right.setdefault(row[0], set()).update([row[1]] if int(row[2]) > 0 else [])
     return right
 
 
@@ -76,8 +124,7 @@ def _stored(path: Path, corpus: Path, embedder: Embedder | None) -> Reader:
     for row in _lines(corpus):
         title, text = row.get("title", ""), row["text"]
         cut = tuple(pieces([text])) or tuple(pieces([title]))
-        found = embedder.texts([title, *(piece.text for piece in cut)]) if embedder else None
-        vectors = None if found is None else found[1:] + found[:1]
+        vectors = embedder.document(title, [piece.text for piece in cut]) if embedder else None
         writer.add(Document(row["_id"], title, "", words.language(f"{title} {text}"), _EVERYBODY, cut, vectors))
     writer.close()
     return Reader(path)

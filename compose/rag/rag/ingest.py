@@ -139,8 +139,7 @@ class Ingestion:
             return None
         if not texts:
             return np.zeros((0, self._dimension), np.float32)
-        found = self._embedder.texts([title, *texts])
-        return found[1:] + found[:1]
+        return self._embedder.document(title, texts)
 
     def _add(self, writer: Writer, document: Document, report: Report) -> None:
         writer.add(document)

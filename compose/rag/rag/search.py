@@ -26,10 +26,7 @@ class Query(BaseModel):
 
 
 class Passage(BaseModel):
-    """A piece of a document. `id` is what a citation names; `share`: how much of the question's words it has, 0 to 1.
-
-    `near`: cosine of the question with title and text together, 0 without vectors.
-    """
+    """A piece of a document. `id` is what a citation names; `sure`: how sure it is that it is about the question (`rag/ranking.py`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,8 +37,7 @@ class Passage(BaseModel):
     page: int
     start: int
     stop: int
-    share: float
-    near: float
+    sure: float
 
 
 class Answer(BaseModel):
@@ -93,9 +89,7 @@ class Index:
             return Answer()
         vector = self._vector(query, reader)
         hits = ranking.search(reader, query.query, query.groups, query.limit, vector)
-        return Answer(
-            passages=[_passage(query.query, hit) for hit in hits], by="words" if vector is None else "vectors"
-        )
+        return Answer(passages=[_passage(hit) for hit in hits], by="words" if vector is None else "vectors")
 
     def _vector(self, query: Query, reader: Reader) -> "np.ndarray | None":
         if not query.vector or not reader.dimension or query.embedder != reader.embedder:
@@ -114,9 +108,7 @@ class Index:
         )
 
 
-def _passage(question: str, hit: ranking.Hit) -> Passage:
-    found, share = hit.passage, ranking.share(question, hit.passage)
+def _passage(hit: ranking.Hit) -> Passage:
+    found = hit.passage
     span = {"page": found.page, "start": found.start, "stop": found.stop}
-    return Passage(
-        id=f"p{found.id}", title=found.title, text=found.text, path=found.path, share=share, near=hit.near, **span
-    )
+    return Passage(id=f"p{found.id}", title=found.title, text=found.text, path=found.path, sure=hit.sure, **span)

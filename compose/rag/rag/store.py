@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from rag import words
 
-FORMAT = "1"
+FORMAT = "2"
 INDEXES = ("words", "stems")
 Vectors = npt.NDArray[np.float32]
 _BLOCK = 1024  # rows of vectors in one blob
@@ -63,7 +63,7 @@ class Piece:
 class Document:
     """What is stored of a file. `groups`: who may see it; nobody for the empty set.
 
-    `vectors`: a row a piece, the sum of the unit vectors of title and text: nearness to that is nearness to both.
+    `vectors`: a row a piece, as `Embedder.document` makes them: nearness to a sum of two is nearness to both.
     """
 
     path: str
