@@ -143,4 +143,7 @@ def test_how_well_documents_are_found_is_told_by_the_host(pc: Pc, tmp_path: Path
     code, [row] = citadelle(
         pc, "eval", *(str(tmp_path / name) for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv"))
     )
-    assert (code, {score["name"]: score["mrr"] for score in row["answer"]["scores"]}) == (0, {"words": 1, "stems": 1, "fused": 1})
+    assert (code, {score["name"]: score["mrr"] for score in row["answer"]["scores"]}) == (
+        0,
+        {"words": 1, "stems": 1, "fused": 1},
+    )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rag import readers
+from rag.embedder import Embedder
 from rag.ingest import Ingestion, Report
 from rag.ranking import search
 from rag.readers import KINDS
-from rag.store import Reader
+from rag.store import Reader, Vectors
 from rag.worker import Worker
 
 from tests.rag import documents
@@ -172,6 +175,30 @@ def test_the_process_that_reads_is_bounded_in_memory(tmp_path: Path) -> None:
     worker.close()
     assert "Max address space         1073741824           1073741824" in limits
     assert "Max core file size        0                    0" in limits
+
+
+class Counting(Embedder):
+    """A stand-in: the vectors of `asked` texts."""
+
+    asked = 0
+
+    def _asked(self, texts: Sequence[str], name: str) -> Vectors:
+        self.asked += len(texts)
+        return np.ones((len(texts), 4), np.float32)
+
+
+def test_vectors_of_the_same_embedder_are_taken_over_if_texts_were_embedded_the_same_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.md").write_text("# Prime\n\nLa prime.")
+    embedder = Counting("nowhere", "m")
+    report, reader = ingest(folder, embedder=embedder)
+    assert (report.read, reader.dimension, embedder.asked) == (1, 4, 3)  # one to know the length, title, piece
+    assert ingest(folder, embedder=embedder)[0].kept == 1
+    monkeypatch.setattr("rag.store.MADE", "otherwise")
+    report, reader = ingest(folder, embedder=embedder)
+    assert (report.read, report.kept) == (1, 0)
+    assert found(reader, "prime") == ["a.md"]
 
 
 def test_a_failure_leaves_the_index_that_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

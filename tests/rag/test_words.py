@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rag import words
+from rag.store import any_of
 
 
 def test_accents_ligatures_and_forms_are_folded() -> None:
@@ -42,7 +43,7 @@ def test_a_question_of_common_words_keeps_them() -> None:
 def test_no_text_is_syntax(text: str) -> None:
     base = sqlite3.connect(":memory:")
     base.execute("CREATE VIRTUAL TABLE found USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2')")
-    for terms in (words.match_words(text), words.match_stems(text)):
+    for terms in (words.question(text), words.question_stems(text)):
         if terms:
-            base.execute("SELECT rowid FROM found WHERE found MATCH ?", (terms,)).fetchall()
+            base.execute("SELECT rowid FROM found WHERE found MATCH ?", (any_of(terms),)).fetchall()
     base.close()

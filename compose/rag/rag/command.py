@@ -120,7 +120,7 @@ def _eval(asked: argparse.Namespace) -> int:
     from rag.evaluate import evaluate
 
     found = evaluate(asked.corpus, asked.queries, asked.qrels, _embedder(asked))
-    lines = [row.line() for row in [*found.scores, *found.thresholds]]
+    lines = [*(score.line() for score in found.scores), *(threshold.line() for threshold in found.thresholds)]
     print(json.dumps(asdict(found)) if asked.json else "\n".join(lines))
     return 0
 

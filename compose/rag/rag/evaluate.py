@@ -133,15 +133,15 @@ def _stored(path: Path, corpus: Path, embedder: Embedder | None) -> Reader:
 def _lists(store: Reader, vectors: dict[str, Vectors]) -> dict[str, Callable[[str, str], Iterable[str]]]:
     """What each index alone, and all together, give for a question: paths, best first."""
 
-    def ranked(index: str, match: Callable[[str], str]) -> Callable[[str, str], Iterable[str]]:
+    def ranked(index: str, terms: Callable[[str], list[str]]) -> Callable[[str, str], Iterable[str]]:
         return lambda number, text: (
-            found.path for found in store.texts(store.ranked(index, match(text), _EVERYBODY, DEPTH), _EVERYBODY)
+            found.path for found in store.texts(store.ranked(index, terms(text), _EVERYBODY, DEPTH), _EVERYBODY)
         )
 
     def together(number: str, text: str) -> Iterable[str]:
         return (hit.passage.path for hit in search(store, text, _EVERYBODY, DEPTH, vectors.get(number)))
 
-    lists = {"words": ranked("words", words.match_words), "stems": ranked("stems", words.match_stems)}
+    lists = {"words": ranked("words", words.question), "stems": ranked("stems", words.question_stems)}
     if vectors:
         lists["vectors"] = lambda number, text: _near(store, vectors[number])
     return lists | {"fused": together}

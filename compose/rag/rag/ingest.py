@@ -90,7 +90,8 @@ class Ingestion:
         except StoreError:
             return None
         name = self._embedder.identity if self._embedder else ""
-        return old if old and (old.embedder, old.dimension) == (name, self._dimension) else None
+        is_same = old and old.can_be_kept and (old.embedder, old.dimension) == (name, self._dimension)
+        return old if is_same else None
 
     def _fill(
         self, writer: Writer, wanted: list[Entry], old: Reader | None, report: Report, pool: ThreadPoolExecutor

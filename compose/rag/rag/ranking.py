@@ -4,6 +4,7 @@ With a vector, what is near leads and the words add to it: the sum of the cosine
 that the caller may see, plus 10/(10 + rank) of each word index. Without one, the ranks alone (reciprocal rank fusion).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,14 +37,14 @@ def search(store: Reader, text: str, groups: Iterable[str], limit: int, vector: 
     groups = frozenset(groups)
     ids, cosines = _NOTHING if vector is None or not store.dimension else store.nearness(vector, groups)
     scores = _near(ids, cosines)
-    for index, terms in zip(INDEXES, (words.match_words(text), words.match_stems(text)), strict=True):
+    for index, terms in zip(INDEXES, (words.question(text), words.question_stems(text)), strict=True):
         for rank, number in enumerate(store.ranked(index, terms, groups, DEPTH), start=1):
             scores[number] = scores.get(number, 0.0) + _K / (_K + rank)
     best = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
     near = {number: float(cosines[ids.searchsorted(number)]) / 2 for number in best} if len(ids) else {}
-    weight = _SHARE if near else 1.0
+    shares, weight = _shares(store, text, best, groups), _SHARE if near else 1.0
     return [
-        Hit(found, scores[found.id], near.get(found.id, 0.0) + weight * share(text, found))
+        Hit(found, scores[found.id], near.get(found.id, 0.0) + weight * shares[found.id])
         for found in store.texts(best, groups)
     ]
 
@@ -57,10 +58,8 @@ def _near(ids: npt.NDArray[np.int64], cosines: Vectors) -> dict[int, float]:
     return {int(ids[place]): float(standard[place]) for place in best}
 
 
-def share(text: str, found: Found) -> float:
-    """How much of the question a passage with its title has in it, by stems of either language."""
+def _shares(store: Reader, text: str, ids: list[int], groups: frozenset[str]) -> dict[int, float]:
+    """How much of the question each passage with its title has in it, by stems of either language."""
     asked = words.question(text)
-    there = set(words.tokens(f"{found.title} {found.text}"))
-    stemmed = {words.stem(word, name) for word in there for name in words.LANGUAGES}
-    met = sum(any(words.stem(word, name) in stemmed for name in words.LANGUAGES) for word in asked)
-    return met / len(asked) if asked else 0.0
+    met = Counter(number for word in asked for number in store.having("stems", words.both_stems(word), ids, groups))
+    return {number: met[number] / max(len(asked), 1) for number in ids}

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import numpy.typing as npt
 
 from rag import words
 
-FORMAT = "2"
+FORMAT = "1"
+MADE = "title over each piece"  # how texts were embedded: vectors of another way are served on, but not taken over
 INDEXES = ("words", "stems")
 Vectors = npt.NDArray[np.float32]
 _BLOCK = 1024  # rows of vectors in one blob
 _TITLE_WEIGHT, _TEXT_WEIGHT = 3.0, 1.0
+_ROWS = 2000  # passages that a word index looks at for one question: each takes two microseconds
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE audiences(id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY(name, id)) WITHOUT ROWID;
@@ -37,6 +40,11 @@ _SEEN = "audience IN (SELECT id FROM audiences WHERE name IN (SELECT value FROM 
 _RANKED = """
 SELECT passages.id FROM {index} JOIN passages ON passages.id = {index}.rowid
 WHERE {index} MATCH :terms AND passages.{seen} ORDER BY bm25({index}, {title}, {text}), passages.id LIMIT :limit
+"""
+# Of these passages, those that have one of the terms.
+_HAVING = """
+SELECT passages.id FROM {index} JOIN passages ON passages.id = {index}.rowid
+WHERE {index} MATCH :terms AND {index}.rowid IN (SELECT value FROM json_each(:ids)) AND passages.{seen}
 """
 _TEXTS = """
 SELECT passages.id, documents.path, documents.title, documents.sha256, page, start, stop, text
@@ -61,10 +69,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Document:
-    """What is stored of a file. `groups`: who may see it; nobody for the empty set.
-
-    `vectors`: a row a piece, as `Embedder.document` makes them: nearness to a sum of two is nearness to both.
-    """
+    """What is stored of a file. `groups`: who may see it; nobody for the empty set. `vectors`: as `Embedder.document` makes them."""
 
     path: str
     title: str
@@ -142,7 +147,7 @@ class Writer:
     def close(self) -> None:
         """Finish the file: whole, ordered, flushed to the disk."""
         self._write_vectors()
-        meta = {"format": FORMAT, "embedder": self.embedder, "dimension": str(self.dimension)}
+        meta = {"format": FORMAT, "embedder": self.embedder, "dimension": str(self.dimension), "made": MADE}
         self._base.executemany("INSERT INTO meta VALUES(?, ?)", meta.items())
         for index in INDEXES:
             self._base.execute(f"INSERT INTO {index}({index}) VALUES('optimize')")
@@ -157,6 +162,11 @@ class Writer:
             self._base.execute("INSERT INTO vectors VALUES(?, ?)", (number, block))
 
 
+def any_of(terms: Iterable[str]) -> str:
+    """An FTS5 expression for one of the terms. Quoted: nothing of them is syntax."""
+    return " OR ".join(f'"{term}"' for term in terms)
+
+
 class Reader:
     """An index, opened immutable: no lock, no journal, nothing written. Raise StoreError when it is none."""
 
@@ -164,15 +174,15 @@ class Reader:
         try:
             self._base = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False)
             self.meta: dict[str, str] = dict(self._base.execute("SELECT name, value FROM meta"))
-            self._audiences = np.array(
-                [row for (row,) in self._base.execute("SELECT audience FROM passages ORDER BY id")]
-            )
+            rows = self._base.execute("SELECT audience FROM passages ORDER BY id")
+            self._audiences = np.array([row for (row,) in rows])
             self.documents, self.passages = self._count("documents"), len(self._audiences)
         except sqlite3.Error as error:
             raise StoreError(f"{path}: no index: {error}") from None
         if self.meta.get("format") != FORMAT:
             raise StoreError(f"{path}: an index of another form: {self.meta.get('format')}, wanted {FORMAT}")
         self.embedder, self.dimension = self.meta["embedder"], int(self.meta["dimension"])
+        self.can_be_kept = not self.dimension or self.meta.get("made") == MADE
         self._vectors = self._read_vectors()
         if self.dimension and len(self._vectors) != self.passages:
             raise StoreError(f"{path}: not whole: {len(self._vectors)} vectors for {self.passages} passages")
@@ -188,13 +198,26 @@ class Reader:
         """Close the file."""
         self._base.close()
 
-    def ranked(self, index: str, terms: str, groups: Iterable[str], limit: int) -> list[int]:
+    def ranked(self, index: str, terms: Iterable[str], groups: Iterable[str], limit: int) -> list[int]:
         """Ids of the passages that a word index finds for these groups, best first."""
-        if not terms:
+        if not (rarest := self._rarest(index, terms)):
             return []
         statement = _RANKED.format(index=index, seen=_SEEN, title=_TITLE_WEIGHT, text=_TEXT_WEIGHT)
-        asked = {"terms": terms, "groups": json.dumps(sorted(groups)), "limit": limit}
+        asked = {"terms": any_of(rarest), "groups": json.dumps(sorted(groups)), "limit": limit}
         return [row for (row,) in self._base.execute(statement, asked)]
+
+    def _rarest(self, index: str, terms: Iterable[str]) -> list[str]:
+        """The terms that tell most: as many of the rarest as make no more than _ROWS rows. A word of every second passage tells nothing."""
+        statement = f"SELECT count(*) FROM {index} WHERE {index} MATCH ?"  # noqa: S608  a name of this file
+        counted = sorted((int(self._base.execute(statement, (any_of([term]),)).fetchone()[0]), term) for term in terms)
+        sums = accumulate(count for count, _ in counted)
+        kept = [term for (count, term), rows in zip(counted, sums, strict=True) if count and rows <= _ROWS]
+        return kept or [term for count, term in counted if count][:1]
+
+    def having(self, index: str, terms: Iterable[str], ids: Iterable[int], groups: Iterable[str]) -> set[int]:
+        """Which of these passages have one of the terms."""
+        asked = {"terms": any_of(terms), "ids": json.dumps(list(ids)), "groups": json.dumps(sorted(groups))}
+        return {row for (row,) in self._base.execute(_HAVING.format(index=index, seen=_SEEN), asked)}
 
     def nearness(self, vector: Vectors, groups: Iterable[str]) -> tuple[npt.NDArray[np.int64], Vectors]:
         """Ids of all passages that these groups may see, and cosine of the title plus cosine of the text, for each."""

@@ -53,12 +53,11 @@ def question(text: str) -> list[str]:
     return (telling or found)[:TERMS]
 
 
-def match_words(text: str) -> str:
-    """An FTS5 expression for the index of plain words; "" for a text without any. Quoted: nothing of it is syntax."""
-    return " OR ".join(f'"{word}"' for word in question(text))
+def both_stems(word: str) -> list[str]:
+    """A document is stemmed in its own language, so both stems of a question's word are asked for."""
+    return list(dict.fromkeys(stem(word, name) for name in LANGUAGES))
 
 
-def match_stems(text: str) -> str:
-    """The same for the index of stems: a document is stemmed in its own language, so both stems are asked for."""
-    found = dict.fromkeys(stem(word, name) for word in question(text) for name in LANGUAGES)
-    return " OR ".join(f'"{word}"' for word in found)
+def question_stems(text: str) -> list[str]:
+    """The same for the index of stems."""
+    return list(dict.fromkeys(one for word in question(text) for one in both_stems(word)))
