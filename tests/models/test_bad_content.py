@@ -115,6 +115,8 @@ LOCKS: dict[str, tuple[Edit, str]] = {
     "model twice": (lambda raw: _twice(raw, str), "one name twice"),
     "model twice in capitals": (lambda raw: _twice(raw, str.upper), "one name twice"),
     "name that climbs": (_sub("library/tiny:chat", "../../../../etc:chat"), "canonical model name"),
+    "name with more behind it": (_sub('library/tiny:chat"', 'library/tiny:chat/../x"'), "canonical model name"),
+    "name with a newline": (_sub('library/tiny:chat"', 'library/tiny:chat\\\\n"'), "canonical model name"),
     "name that is short": (_sub("registry.ollama.ai/library/tiny:chat", "tiny:chat"), "canonical model name"),
     "digest that climbs": (_sub("sha256:[0-9a-f]{64}", "sha256:../x"), "sha256 digest"),
 }

@@ -1,22 +1,26 @@
-"""The genuine Ollama serves a store that `add_gguf` laid, lists it under our digest, and cannot change a byte of it."""
+"""A publisher's GGUF under a manifest of ours: the genuine Ollama takes it, lists it under our digest, and cannot change a byte of it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import yaml
 
+from citadelle.accelerator.shape import read_shape
 from citadelle.models import verify
 from citadelle.models.lock import ModelsLock
+from tests.conftest import ROOT
 from tests.lab import model as lab
 from tests.lab.commands import LABEL
+from tests.models.fetching import running
 from tests.models.ollama import docker, image, lab_store, wait
 
 pytestmark = pytest.mark.docker
@@ -26,11 +30,24 @@ SETTINGS = "HOME=/home OLLAMA_NOPRUNE=1 OLLAMA_NO_CLOUD=1 OLLAMA_HOST=0.0.0.0:11
 
 @pytest.fixture(scope="module")
 def genuine_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("genuine") / "store"
-    shutil.copytree(lab_store(), path)
-    for parent in list(path.parents)[:3]:
+    """Brought by the command from a publisher that redirects to another host, as Hugging Face does; its lock lies beside it."""
+    folder = tmp_path_factory.mktemp("genuine")
+    model = ModelsLock.read(lab.LOCK).model(lab.NAME)
+    (folder / "LICENSE").write_bytes((lab_store() / "blobs" / model.layers[-1].blob).read_bytes())
+    recipe = {"name": lab.NAME, "sha256": lab.WEIGHTS_SHA256, "template": lab.TEMPLATE, "params": lab.PARAMS}
+    recipe |= {"purpose": "chat", "licence": "Apache-2.0", "licence_file": "LICENSE", **vars(lab.FACTS)}
+    with running(lab_store(), folder / "control") as publisher:
+        publisher.set(mode="redirect")
+        recipe["source"] = f"{publisher.url}/v2/publisher/smollm2/blobs/{model.weights.digest}"
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+        command = [sys.executable, "-m", "citadelle.cli", "models", "gguf", str(folder / "recipe.yaml")]
+        command += ["--store", str(folder / "store"), "--lock", str(folder / "lock.json")]
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+        subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
+        assert any(one["path"].startswith("/cdn") for one in publisher.requests())
+    for parent in list((folder / "store").parents)[:3]:
         parent.chmod(0o755)  # pytest's own folders are closed to the engine's user
-    return path
+    return folder / "store"
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +81,48 @@ def _post(url: str, **body: Any) -> requests.Response:
     return requests.post(url, json={"model": lab.NAME, "stream": False, **body}, timeout=120)
 
 
+def test_the_lock_is_the_one_that_was_made_of_the_same_file_elsewhere(genuine_store: Path) -> None:
+    made, other = (
+        ModelsLock.read(genuine_store.with_name("lock.json")).model(lab.NAME),
+        ModelsLock.read(lab.LOCK).model(lab.NAME),
+    )
+    assert made.model_copy(update={"source": other.source}) == other
+    blob = genuine_store / "blobs" / made.weights.blob
+    assert (
+        subprocess.run(["sha256sum", blob], capture_output=True, text=True, check=True).stdout.split()[0]
+        == lab.WEIGHTS_SHA256
+    )
+
+
 def test_lists_our_digest(engine: str) -> None:
     (listed,) = requests.get(f"{engine}/api/tags", timeout=10).json()["models"]
     assert listed["name"] == lab.NAME
     assert f"sha256:{listed['digest']}" == ModelsLock.read(lab.LOCK).model(lab.NAME).manifest.digest
     assert (listed["details"]["family"], listed["details"]["quantization_level"]) == ("llama", "Q4_1")
+
+
+def test_the_engine_reads_of_the_file_what_the_recipe_and_we_do(engine: str, genuine_store: Path) -> None:
+    told = _post(f"{engine}/api/show").json()["model_info"]
+    assert (told["general.architecture"], told["general.file_type"]) == (
+        lab.FACTS.family,
+        3,
+    )  # 3: Q4_1, LLAMA_FTYPE_MOSTLY_Q4_1
+    assert f"{told['general.parameter_count'] / 1e6:.2f}M" == lab.FACTS.parameters
+    shape = read_shape(genuine_store / f"blobs/sha256-{lab.WEIGHTS_SHA256}")
+    width = told["llama.embedding_length"] // told["llama.attention.head_count"]
+    token = told["llama.block_count"] * told["llama.attention.head_count_kv"] * 2 * width * 2
+    assert (shape.token, shape.trained) == (token, told["llama.context_length"])
+
+
+def test_its_own_command_lists_shows_and_runs_it(box: str, engine: str) -> None:
+    digest = ModelsLock.read(lab.LOCK).model(lab.NAME).manifest.digest.removeprefix("sha256:")
+    assert _says(box, "ollama list").splitlines()[1].split()[:2] == [lab.NAME, digest[:12]]
+    shown = {
+        line.split()[0]: line.split()[-1] for line in _says(box, f"ollama show {lab.NAME}").splitlines() if line.strip()
+    }
+    assert {"architecture": "llama", "parameters": "134.52M", "quantization": "Q4_1"}.items() <= shown.items()
+    assert "Paris" in _says(box, f"ollama run {lab.NAME} 'What is the capital of France?' 2>/dev/null")
+    assert "read-only file system" in _says(box, f"ollama rm {lab.NAME}")
 
 
 def test_answers(engine: str) -> None:
