@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from citadelle.models import verify
 from tests.models.conftest import Spoil, Store
 
 
@@ -134,3 +136,21 @@ def test_spoiled_by_root_is_refused(store: Store, case: str) -> None:
     spoil, code = AS_ROOT[case]
     spoil(store)
     assert code in {finding.code for finding in store.findings()}
+
+
+def test_a_file_that_is_written_while_it_is_read_is_refused(store: Store) -> None:
+    """Also where its bytes were the locked ones each time they were looked at."""
+    models, content = verify.read_lock(json.dumps(store.lock).encode() + b"\n"), store.blob().read_bytes()
+    root = os.open(store.path, verify.OPEN | os.O_DIRECTORY)
+    told: list[int] = []
+
+    def meanwhile(count: int) -> None:
+        told.append(count)
+        with store.blob().open("r+b") as file:
+            file.write(content)
+        os.utime(store.blob(), ns=(0, len(told)))  # a clock may show the same time twice
+
+    found = verify.verify(root, models, {store.owner}, told=meanwhile).findings
+    os.close(root)
+    assert told
+    assert f"blobs/{store.blob().name}" in {finding.path for finding in found if finding.code == "changed"}

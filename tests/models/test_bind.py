@@ -216,6 +216,9 @@ def test_a_flipped_byte_is_found_again_and_withdrawn(store: Store) -> None:
         'chmod o+w "$blob"',
         "umount $D/run/models",
         'mkdir -p "$D/evil/blobs"; mount --bind "$D/evil" "$D/run/models"',
+        'mount -o remount,bind,rw none "$D/run/models"',
+        'umount "$D/run/models"; mkdir "$D/evil"; mount --bind "$D/evil" "$D/run/models";'
+        ' mount -o remount,bind,ro,nosuid,nodev,noexec none "$D/run/models"',
     ],
 )
 def test_whatever_is_wrong_by_now_is_withdrawn(store: Store, change: str) -> None:

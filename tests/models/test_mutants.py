@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,15 +24,16 @@ FAST, ALL, GOOD = 250, 10_000, 1_000
 
 
 @pytest.fixture
-def fresh(store: Store) -> Callable[[], Store]:
-    """A good store, each time anew at the same place."""
-    source = shutil.copytree(store.path, store.path.with_name("kept"))
+def fresh(store: Store) -> Iterator[Callable[[], Store]]:
+    """A good store, each time anew at the same place; in memory where that is there, as thousands of them are laid."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        place = Path(folder) / "store"
 
-    def lay() -> Store:
-        shutil.rmtree(store.path)
-        return Store(shutil.copytree(source, store.path), copy.deepcopy(store.lock), store.owner)
+        def lay() -> Store:
+            shutil.rmtree(place, ignore_errors=True)
+            return Store(shutil.copytree(store.path, place), copy.deepcopy(store.lock), store.owner)
 
-    return lay
+        yield lay
 
 
 def bad_ones_accepted(fresh: Callable[[], Store], seeds: range) -> list[int]:
