@@ -76,7 +76,9 @@ def engine(request: pytest.FixtureRequest, lab: dict[str, Any], read: Read) -> I
 
 
 def plain(value: Any) -> Any:
-    """A value of Docker's without the order of its lists: that of ulimits is another each time."""
+    """A value of Docker's without the order of its lists: that of ulimits is another each time; an empty one is none after its restart."""
+    if value in ([], {}):
+        return None
     return sorted(json.dumps(one, sort_keys=True) for one in value) if isinstance(value, list) else value
 
 

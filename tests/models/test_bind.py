@@ -118,6 +118,8 @@ def test_what_lay_on_the_target_before_is_replaced(store: Store) -> None:
         "verify release",
         "umount $D/run/models",
         "echo >>$D/lock.json",
+        """sed -i 's/"serial": 1/"serial": 2/' $D/lock.json""",
+        """sed -i 's/"boot": "[^"]*"/"boot": "another"/' $D/run/models.json""",
     ],
 )
 def test_status_sees_a_change_without_hashing(store: Store, change: str) -> None:

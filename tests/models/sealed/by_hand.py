@@ -118,3 +118,13 @@ def test_a_byte_flipped_below_the_file_system_is_never_read(
 def test_another_tree_in_force_is_seen_at_once(found: dict[str, Any]) -> None:
     assert outcome(found["flipped descriptor: recheck"]) == (1, ["unreadable"], False)
     assert outcome(found["flipped descriptor: back"]) == GOOD
+
+
+def test_a_mounted_file_system_is_allowed_to_have_seals_from_then_on(found: dict[str, Any]) -> None:
+    assert found["tune2fs"][0] == 0, found["tune2fs"]
+    assert (outcome(found["allowed"]), found["allowed"]["seal"], found["allowed"]["bytes"] > SIZE) == (
+        GOOD,
+        SEALED,
+        True,
+    )
+    assert (outcome(found["allowed, held"]), found["allowed, held"]["bytes"] < verify.SMALL) == (GOOD, True)

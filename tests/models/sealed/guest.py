@@ -18,13 +18,14 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 FINIT_MODULE, FIBMAP, BLOCK = 313, 1, 4096
 BOUND = "/run/citadelle/models"
 NOTE = f"{BOUND}.seals"
+TUNE = next((path for path in ("/usr/sbin/tune2fs", "/sbin/tune2fs") if os.path.exists(path)), "")
 
 
 def start():
     """What an ordinary system has mounted by now."""
-    for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run"), ("tmpfs", "/tmp")):
+    for mount in ("proc /proc", "sysfs /sys", "tmpfs /run", "tmpfs /tmp", "devtmpfs /dev"):
+        kind, place = mount.split()
         subprocess.run(["mount", "-t", kind, kind, place], check=True)
-    subprocess.run(["mount", "-t", "devtmpfs", "devtmpfs", "/dev"], check=True)
     for name in sorted(os.listdir("/modules")):
         module = os.open(f"/modules/{name}", os.O_RDONLY)
         if LIBC.syscall(FINIT_MODULE, module, b"", 0) and ctypes.get_errno() != 17:
@@ -38,13 +39,8 @@ def start():
 
 def verify(action, *more, place="/verity"):
     """The program as hosts run it; `seconds` is the whole of it."""
-    paths = {
-        "store": f"{place}/store",
-        "lock": f"{place}/lock.json",
-        "select": "/none",
-        "target": BOUND,
-        "floor": "/run/floor",
-    }
+    paths = {"store": f"{place}/store", "lock": f"{place}/lock.json", "select": "/none"}
+    paths |= {"target": BOUND, "floor": "/run/floor"}
     paths |= {"verdict": "/run/citadelle/verdict/models.json", "metrics": "/run/metrics/models.prom"}
     words = ["/usr/bin/python3", "-I", "-B", "/verify.py", action, "--json", *more]
     begun = time.monotonic()
@@ -55,24 +51,20 @@ def verify(action, *more, place="/verity"):
     report = json.loads(done.stdout)
     print(f"{time.monotonic():7.1f} s of this machine: {action} {' '.join(more)}: {done.returncode}", flush=True)
     codes = sorted({finding["code"] for finding in report["findings"]})
-    bound = sorted(os.listdir(BOUND))
-    return {
-        "code": done.returncode,
-        "codes": codes,
-        "bytes": report["bytes"],
-        "seal": report["seal"],
-        "bound": bound,
-        "seconds": seconds,
-    }
+    told = {"code": done.returncode, "codes": codes, "bound": sorted(os.listdir(BOUND)), "seconds": seconds}
+    return told | {"bytes": report["bytes"], "seal": report["seal"]}
+
+
+def largest(folder):
+    """Its largest file: the weights."""
+    return max((f"{folder}/{name}" for name in os.listdir(folder)), key=os.path.getsize)
 
 
 class Disk:
     """The weights, and what lies below them: a byte flipped there goes past the file system."""
 
     def __init__(self):
-        self.path = max(
-            (f"/verity/store/blobs/{name}" for name in os.listdir("/verity/store/blobs")), key=os.path.getsize
-        )
+        self.path = largest("/verity/store/blobs")
         self.size = os.path.getsize(self.path)
 
     def flip(self, position):
@@ -111,12 +103,7 @@ def forget():
 
 def reads(position):
     """What an engine gets of the bound file there: by reading, and through a mapping (a signal's number below zero)."""
-    path = next(
-        f"{BOUND}/blobs/{name}"
-        for name in os.listdir(f"{BOUND}/blobs")
-        if os.path.getsize(f"{BOUND}/blobs/{name}") > 1 << 20
-    )
-    file = os.open(path, os.O_RDONLY)
+    file = os.open(largest(f"{BOUND}/blobs"), os.O_RDONLY)
     try:
         os.pread(file, 1, position)
         by_read = 0
@@ -229,11 +216,20 @@ def judge(found):
     """All that can be done to it."""
     found["plain"], found["plain again"] = verify("bind", place="/plain"), verify("recheck", place="/plain")
     disk = Disk()
-    found["size"] = disk.size
     sealed(disk, found)
     notes(found)
     files(disk, found)
     below(disk, found)
+    allowed(found)
+
+
+def allowed(found):
+    """The file system that had no fs-verity gets it while it is mounted, as docs/models.md says."""
+    done = subprocess.run(
+        [TUNE, "-O", "verity", "/dev/vdb"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    found["tune2fs"] = [done.returncode, done.stdout.decode()]
+    found["allowed"], found["allowed, held"] = verify("bind", place="/plain"), verify("recheck", place="/plain")
 
 
 def main():

@@ -31,13 +31,13 @@ NOT_NEEDED = {
 SECONDS = 240
 
 
-def answer(debian: Debian, folder: Path, store: Path, task: str = "") -> dict[str, Any]:
+def answer(debian: Debian, folder: Path, store: Path, task: str = "", program: bytes = b"") -> dict[str, Any]:
     """What the guest found. `store`: a folder with `store/`, `lock.json` and `evil`, a file as large as the weights.
 
-    `task`: `times`, or all.
+    `task`: `times`, or all. `program`: another verifier than this checkout's.
     """
     image = folder / "initrd"
-    image.write_bytes(b"".join(archive(contents(debian))))
+    image.write_bytes(b"".join(archive(contents(debian, program or Path(verify.__file__).read_bytes()))))
     disks = [disk(folder / name, store, feature) for name, feature in (("verity", "verity"), ("plain", "^verity"))]
     program, variables = debian.emulator()
     drives = [f"-drive=file={path},format=raw,if=virtio,cache=unsafe" for path in disks]
@@ -52,9 +52,9 @@ def answer(debian: Debian, folder: Path, store: Path, task: str = "") -> dict[st
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         pytest.fail(f"the machine does not end: {(error.stdout or b'')[-3000:].decode(errors='replace')}")
-    found = re.search(r"^RESULT (.*)$", done.stdout, re.MULTILINE)
-    assert found, f"{done.stdout[-3000:]}{done.stderr[-1000:]}"
-    return json.loads(found[1])
+    told = re.search(r"^RESULT (.*)$", done.stdout, re.MULTILINE)
+    assert told, f"{done.stdout[-3000:]}{done.stderr[-1000:]}"
+    return json.loads(told[1])
 
 
 def disk(path: Path, content: Path, feature: str) -> Path:
@@ -62,10 +62,16 @@ def disk(path: Path, content: Path, feature: str) -> Path:
     size = sum(file.stat().st_size for file in content.rglob("*") if file.is_file())
     with path.open("wb") as file:
         file.truncate(3 * size + (64 << 20))  # the guest makes copies
-    program = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin") or pytest.skip("no mkfs.ext4 here: e2fsprogs")
     options = ["-q", "-b", "4096", "-O", feature, "-E", "root_owner=0:0", "-d", content, path]
-    subprocess.run([program, *options], check=True, timeout=120)
+    subprocess.run([found("mkfs.ext4"), *options], check=True, timeout=120)
     return path
+
+
+def found(name: str) -> Path:
+    """A program of this machine; skips where it is none."""
+    return Path(
+        shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") or pytest.skip(f"no {name} here: e2fsprogs, mount")
+    )
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,15 @@ class Item:
     time: int = 0
 
 
-def contents(debian: Debian) -> Iterator[Item]:
+def contents(debian: Debian, verifier: bytes) -> Iterator[Item]:
     """Folders before what lies in them."""
-    programs = [Path(str(shutil.which(name, path="/usr/bin:/bin"))) for name in ("python3", "mount", "umount")]
+    programs = [found("python3"), found("mount"), found("umount"), found("tune2fs")]
     library = Path("/usr/lib") / programs[0].resolve().name
     files = [*programs, *(path for path in library.rglob("*") if path.is_file() and _wanted(path))]
     files += _libraries([*programs, *(path for path in files if path.suffix == ".so")])
     # With their times: Python takes no compiled module of another.
     placed = [Item(str(path), 0o755, path.read_bytes(), int(path.stat().st_mtime)) for path in files]
-    placed += [Item("/verify.py", 0o644, Path(verify.__file__).read_bytes())]
+    placed += [Item("/verify.py", 0o644, verifier)]
     placed += [Item("/init", 0o755, (HERE / "guest.py").read_bytes())]
     placed += [Item(f"/modules/{index:02}", 0o644, module) for index, module in enumerate(debian.modules())]
     folders = {str(parent) for item in placed for parent in Path(item.path).parents} - {"/"}
