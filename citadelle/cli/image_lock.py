@@ -81,7 +81,8 @@ def check(
     """Judge the lock by its registries, or an archive by its lock: the very bytes, whole, for the hosts' platform."""
     if archive:
         beside = archive.with_name("images.lock.env")
-        with refusals("citadelle images build DIR makes both anew"):
+        hint = "citadelle images build DIR makes both anew"
+        with refusals(hint):
             problems = list(image_lock.archive_problems(archive, beside))
         rows = [("FAIL", problem) for problem in problems] or [("ok", f"{archive}: every byte is what its lock names")]
     else:
@@ -90,7 +91,12 @@ def check(
         rows = [("ok" if right else "FAIL", f"{name}: {said}") for name, right, said in checks]
         unlocked = image_lock.left_open(text).items()
         rows += [("open", f"{name}: refused until citadelle images lock {name}={tag}") for name, tag in unlocked]
+        hint = (
+            "https_proxy, SSL_CERT_FILE where a registry does not answer; else citadelle images lock shows what differs"
+        )
     for mark, said in rows:
         typer.echo(f"{mark:4} {said}")
     marks = {mark for mark, _ in rows}
+    if "FAIL" in marks:
+        typer.echo(f"hint: {hint}", err=True)
     raise typer.Exit(1 if "ok" not in marks or "FAIL" in marks else 0)

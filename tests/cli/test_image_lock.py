@@ -149,6 +149,9 @@ def test_check_tells_what_is_gone_what_is_wrong_and_where_a_tag_went(
     )
     said = command("images", "check", "--pins", str(pins))
     assert said.code == 1
+    assert said.err.startswith(
+        "hint: https_proxy, SSL_CERT_FILE where a registry does not answer; else citadelle images lock"
+    )
     lines = dict(re.findall(r"(?m)^(?:ok|FAIL) +(\w+): (.*)$", said.out))
     assert lines["ONE_IMAGE"].endswith(f"; the tag leads to {moved} by now")
     assert lines["GONE_IMAGE"].startswith("its registry does not have it any more: ")
@@ -198,6 +201,7 @@ def test_a_byte_that_differs_in_an_archive_is_found(command: Command, saved: Pat
     wrong = spoil(saved)
     said = command("images", "check", "--archive", str(saved))
     assert (said.code, said.out) == (1, f"FAIL has other bytes than its name says: {wrong}\n")
+    assert said.err == "hint: citadelle images build DIR makes both anew\n"
 
 
 @pytest.mark.parametrize(

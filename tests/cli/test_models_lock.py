@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rich.progress import Progress
+from rich.progress import Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from citadelle.cli.progress import LARGE, Bar, Lines, watcher
 from citadelle.models.lock import ModelsLock
@@ -206,6 +206,7 @@ def test_plain_lines_in_logs_a_bar_on_a_terminal() -> None:
         bar.advance(100)
         bar.begin("mistral:latest params", 0)
     assert isinstance(bar._progress, Progress)
+    assert {TransferSpeedColumn, TimeRemainingColumn} <= {type(column) for column in bar._progress.columns}
     assert next((task.description, task.completed, task.finished) for task in bar._progress.tasks) == (
         "mistral:latest model",
         100,
@@ -214,6 +215,7 @@ def test_plain_lines_in_logs_a_bar_on_a_terminal() -> None:
     shown = terminal.getvalue()
     assert "mistral:latest model" in shown
     assert "100/100 bytes" in shown
+    assert "0:00:00" in shown
 
 
 def test_the_report_of_a_list_is_json(command: Command, tmp_path: Path) -> None:
