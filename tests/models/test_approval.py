@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -167,17 +168,20 @@ def test_a_waiver_that_is_none_stops_the_run(approval: Approval, changes: dict[s
 
 OTHER = generate_private_key(SECP256R1())
 RINGS = {
-    "unknown key": "threshold: 1\nkeys: [key0.pem]\nalso: 1\n",
-    "threshold zero": "threshold: 0\nkeys: [key0.pem]\n",
-    "threshold out of reach": "threshold: 4\nkeys: [key0.pem, key1.pem, key2.pem]\n",
-    "one key twice": "threshold: 1\nkeys: [key0.pem, key0.pem]\n",
-    "one key under two names": "threshold: 1\nkeys: [key0.pem, same.pem]\n",
-    "path out of the folder": "threshold: 1\nkeys: [../key0.pem]\n",
-    "key of another kind": "threshold: 1\nkeys: [other.pem]\n",
-    "no key": "threshold: 1\nkeys: [keyring.yaml.pem]\n",
-    "absent": "threshold: 1\nkeys: [absent.pem]\n",
-    "no mapping": "- 1\n",
-    "no YAML": "{",
+    "unknown key": ("threshold: 1\nkeys: [key0.pem]\nalso: 1\n", "not a keyring: .*also"),
+    "threshold zero": ("threshold: 0\nkeys: [key0.pem]\n", "not a keyring: .*threshold"),
+    "threshold out of reach": (
+        "threshold: 4\nkeys: [key0.pem, key1.pem, key2.pem]\n",
+        "the keyring wants 4 signatures of 3 keys",
+    ),
+    "one key twice": ("threshold: 1\nkeys: [key0.pem, key0.pem]\n", "one key twice"),
+    "one key under two names": ("threshold: 1\nkeys: [key0.pem, same.pem]\n", "one key twice"),
+    "path out of the folder": ("threshold: 1\nkeys: [../key0.pem]\n", "not a keyring: .*keys"),
+    "key of another kind": ("threshold: 1\nkeys: [other.pem]\n", "not an Ed25519 key: .*other.pem"),
+    "no key": ("threshold: 1\nkeys: [keyring.yaml.pem]\n", "not a public key: .*keyring.yaml.pem"),
+    "absent": ("threshold: 1\nkeys: [absent.pem]\n", "No such file or directory: .*absent.pem"),
+    "no mapping": ("- 1\n", "not a keyring: .*valid dictionary"),
+    "no YAML": ("{", "not a keyring: .*while parsing"),
 }
 
 
@@ -189,8 +193,15 @@ def test_a_bad_keyring_is_refused(approval: Approval, case: str) -> None:
     (folder / "same.pem").write_bytes(pem(OFFICERS[0].public_key()))
     (folder / "other.pem").write_bytes(pem(OTHER.public_key()))  # type: ignore[arg-type]
     (folder / "keyring.yaml.pem").write_text("hello")
-    approval.ring.write_text(RINGS[case])
-    assert approval.refusal().startswith(f"{HOST}: lock of the models is refused: ")
+    text, reason = RINGS[case]
+    approval.ring.write_text(text)
+    assert re.match(f"{HOST}: lock of the models is refused: .*{reason}", approval.refusal(), re.DOTALL)
+
+
+def test_a_key_that_signs_again_takes_the_place_of_its_former_signature(approval: Approval) -> None:
+    approval.sign(0, 0)
+    assert len(envelope.Envelope.read(signature_path(approval.lock).read_bytes()).signatures) == 1
+    assert "1 valid signatures of trusted keys, 2 needed" in approval.refusal()
 
 
 def write_private(path: Path, key: object, passphrase: bytes | None = None, mode: int = 0o600) -> Path:
