@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from citadelle.models import verify
 from citadelle.models.fetch import STAGING, Fetched
-from citadelle.models.http import Patience, RegistryError, _next, checked_url
+from citadelle.models.http import Http, Passing, Patience, RegistryError, _next, checked_url
 from citadelle.models.lock import ModelsLock, locked_from_manifest
 from tests.conftest import ROOT
 from tests.models.fetching import (
@@ -360,6 +362,22 @@ def test_a_redirect_never_leaves_https_but_inside_a_plain_registry() -> None:
             _next(here, place, "https")
     with pytest.raises(RegistryError, match="redirects away from https"):
         _next("https://cdn.example/hop", "http://cdn.example/y", "https")
+
+
+def test_pauses_grow_and_a_registry_may_ask_for_longer_ones_up_to_a_bound() -> None:
+    patience = Patience(pause=1, longest=30)
+    assert [patience.seconds(failed, Passing("x")) for failed in (1, 2, 3, 9)] == [1, 2, 4, 30]
+    assert [patience.seconds(1, Passing("x", after)) for after in (0, 7, 3600)] == [1, 7, 30]
+
+
+@pytest.mark.parametrize("pieces", [(b"file", b"more"), (b"filemore",), (b"fi", b"lemore")])
+def test_more_than_the_file_is_refused_wherever_it_begins(pieces: tuple[bytes, ...]) -> None:
+    """Without a declared length: a stand-in for the answer, whose pieces are these and no others."""
+    left = [*pieces, b""]
+    raw = SimpleNamespace(read1=lambda *_, **__: left.pop(0))
+    answer: Any = SimpleNamespace(raw=raw, headers={}, url="http://registry.example/x")
+    with pytest.raises(RegistryError, match="longer than 4 bytes"):
+        list(Http()._pieces(answer, 4))
 
 
 def certify(folder: Path) -> Path:
