@@ -32,14 +32,14 @@ class Run:
 def run(argv: Sequence[str], env: Mapping[str, str], cwd: Path, folder: Path, pcs: Iterable[str]) -> Run:
     """Run to the end with output in `folder`; `pcs` are names of the containers whose processor time counts as `hosts`."""
     out, err = folder / "out", folder / "err"
-    groups = [_group(container) for container in pcs]
+    groups = [group(container) for container in pcs]
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        before, busy, start = _spent(groups), _busy(), time.monotonic()
+        before, busy, start = spent(groups), _busy(), time.monotonic()
         child = subprocess.Popen(argv, env={**env}, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
         # wait4: the child's own figures with those of the children that it has waited for, unlike RUSAGE_CHILDREN of all runs so far.
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-    wall, hosts = time.monotonic() - start, _spent(groups) - before
+    wall, hosts = time.monotonic() - start, spent(groups) - before
     controller = used.ru_utime + used.ru_stime
     other = max(0.0, _busy() - busy - hosts - controller)
     said = (out.read_text(errors="replace"), err.read_text(errors="replace"))
@@ -55,7 +55,7 @@ def _field(file: Path, name: str) -> str:
     return next(line.split()[1] for line in file.read_text().splitlines() if line.startswith(name))
 
 
-def _group(container: str) -> Path:
+def group(container: str) -> Path:
     """File with the processor time of a container, all that runs nested in it included."""
     pid = subprocess.check_output(["docker", "inspect", "--format", "{{.State.Pid}} {{.Id}}", container], text=True)
     number, name = pid.split()
@@ -70,8 +70,8 @@ def _group(container: str) -> Path:
     raise SystemExit(f"{container}: no control group with its processor time: /proc/{number}/cgroup")
 
 
-def _spent(files: Iterable[Path]) -> float:
-    """Seconds."""
+def spent(files: Iterable[Path]) -> float:
+    """Seconds of processor time, in files that `group` names."""
     return sum(
         int(_field(file, "usage_usec")) / 1e6 if file.name == "cpu.stat" else int(file.read_text()) / 1e9
         for file in files

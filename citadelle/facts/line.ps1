@@ -17,6 +17,7 @@ Read-List 'firewall_rules' {
             Protocol      = [string]$port.Protocol
             LocalPort     = @($port.LocalPort | ForEach-Object { [string]$_ })
             RemoteAddress = @($address.RemoteAddress | ForEach-Object { [string]$_ })
+            LocalAddress  = @($address.LocalAddress | ForEach-Object { [string]$_ })
         }
     }
 }
@@ -28,7 +29,8 @@ Read-List 'hyperv_firewall' {
 }
 Read-List 'hyperv_rules' {
     Get-NetFirewallHyperVRule -VMCreatorId '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
-        $rule = [ordered]@{ Name = [string]$_.Name; LocalPorts = @($_.LocalPorts | ForEach-Object { [string]$_ }) }
+        $rule = [ordered]@{ Name = [string]$_.Name; Protocol = [string]$_.Protocol }
+        foreach ($list in 'LocalPorts', 'LocalAddresses', 'RemoteAddresses') { $rule[$list] = @($_.$list | ForEach-Object { [string]$_ }) }
         Add-Number $rule $_ @('Enabled', 'Direction', 'Action')
     }
 }

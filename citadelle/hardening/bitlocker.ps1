@@ -10,7 +10,9 @@ function Find-Volume([string]$letter) {
 function Invoke-Volume($volume, [string]$method, [hashtable]$arguments) {
     if ($arguments) { $said = Invoke-CimMethod -InputObject $volume -MethodName $method -Arguments $arguments }
     else { $said = Invoke-CimMethod -InputObject $volume -MethodName $method }
-    if ($said.ReturnValue -ne 0) { throw ('STOP:0x{0:X8}' -f [uint32]$said.ReturnValue) }
+    $code = '0x{0:X8}' -f [uint32]$said.ReturnValue
+    # What is asked for may have come to be since it was looked for.
+    if ($said.ReturnValue -ne 0 -and $already -notcontains $code) { throw "STOP:$code" }
     $said
 }
 # Ids of the protectors of a kind: 0 all, 1 TPM, 3 recovery password, 4 TPM and PIN, 5 and 6 TPM with a startup key.

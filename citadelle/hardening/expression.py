@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 Wanted = dict[str, Any]
@@ -24,6 +25,29 @@ def _every(value: Any, wanted: dict[str, Wanted]) -> bool:
     return isinstance(value, list) and all(matches(item, wanted) for item in value)
 
 
+def _names_network(text: str) -> bool:
+    """A network, a range or an address, but not all of them; Windows' keywords (`Any`, `LocalSubnet`) name none."""
+    try:
+        if "-" in text:
+            first, last = (ip_address(one.strip()) for one in text.split("-"))
+            return not (int(first) == 0 and int(last) == 2**last.max_prefixlen - 1)
+        return ip_network(text.strip(), strict=False).prefixlen > 0
+    except ValueError:
+        return False
+
+
+def _has_port(entry: str, port: int) -> bool:
+    first, _, last = entry.partition("-")
+    if first.strip().isdigit():
+        return int(first) <= port <= int(last or first)
+    return first.casefold() == "any"
+
+
+def _spares(value: Any, port: int) -> bool:
+    """Of ports as a rule of the firewall writes them: numbers, ranges, `Any`; none means all."""
+    return isinstance(value, list) and bool(value) and not any(_has_port(str(one), port) for one in value)
+
+
 PREDICATES: dict[str, Callable[[Any, Any], bool]] = {
     "equals": _equals,
     "not_equals": lambda value, wanted: not _equals(value, wanted),
@@ -33,6 +57,10 @@ PREDICATES: dict[str, Callable[[Any, Any], bool]] = {
     "bits": lambda value, wanted: isinstance(value, int) and value & wanted == wanted,
     "contains": lambda value, wanted: isinstance(value, list) and any(_equals(item, wanted) for item in value),
     "excludes": lambda value, wanted: isinstance(value, list) and not any(_equals(item, wanted) for item in value),
+    "networks": lambda value, wanted: (
+        isinstance(value, list) and all(_names_network(str(one)) for one in value) is wanted
+    ),
+    "spares": _spares,
     "like": lambda value, wanted: isinstance(value, str) and re.fullmatch(wanted, value) is not None,
     "empty": lambda value, wanted: (value in (None, "", [], {})) is wanted,
     "every": _every,

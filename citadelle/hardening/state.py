@@ -114,6 +114,14 @@ def _items(value: Any) -> list[dict[str, Any]]:
     return items
 
 
+RULE_LISTS = ("LocalPort", "LocalPorts", "LocalAddress", "LocalAddresses", "RemoteAddress", "RemoteAddresses")
+
+
+def _rules(value: Any) -> list[dict[str, Any]]:
+    """Rules of a firewall, whose lists stay lists."""
+    return [{name: listed(one) if name in RULE_LISTS else one for name, one in rule.items()} for rule in _items(value)]
+
+
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError("no object")
@@ -231,10 +239,11 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "drivers": _names,
     "mfa": _mfa,
     "updates": _updates,
+    **dict.fromkeys(("firewall_rules", "hyperv_rules"), _rules),
     **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart", "rollback"), _object),
     **dict.fromkeys(
         (
-            "disks", "gpus", "npus", "firewall_profiles", "firewall_rules", "hyperv_firewall", "hyperv_rules", "port_proxies",
+            "disks", "gpus", "npus", "firewall_profiles", "hyperv_firewall", "port_proxies",
             "listeners", "accounts", "distributions", "firewall_policy",
         ),
         _items,

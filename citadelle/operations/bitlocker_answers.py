@@ -11,9 +11,10 @@ from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 
 from citadelle import powershell
-from citadelle.hardening.bitlocker import explain
+from citadelle.hardening.bitlocker import PROBLEMS, explain
 
 SCRIPT = files("citadelle.hardening").joinpath("bitlocker.ps1").read_text("utf-8")
+ALREADY = [f"0x{code:08X}" for code, problem in PROBLEMS.items() if problem.done]
 LONGEST = 300  # seconds for one step
 PAGE = "docs/bitlocker.md"
 # Where a step stops by its own judgement.
@@ -47,7 +48,7 @@ class Stopped(Exception):
 
 def ask(host: Host, mount: str, step: str, **values: Any) -> list[Any]:
     """What a step of the script answers. Its text is never shown, whatever the verbosity. Raises `Stopped`."""
-    script = powershell.guarded(powershell.assign(step=step, **values) + SCRIPT)
+    script = powershell.guarded(powershell.assign(step=step, already=ALREADY, **values) + SCRIPT)
     try:
         done, said = host.run_shell_command(StringCommand(script), _timeout=LONGEST)
     except (OSError, TimeoutError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
@@ -130,10 +131,14 @@ def tell(found: Sequence[Verdict], planned: Collection[str], language: Language)
 
 
 def save(state: State, folder: Path) -> None:
-    """Write the raw state as `<PC>.json`, for `citadelle audit windows`. Raises OSError."""
+    """Write the raw state as `<PC>.json`, for `citadelle audit`: whole or not at all, for its owner alone. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (str(host.name).rpartition("/")[2] + ".json")
-    path.write_text(json.dumps(state.raw, indent=1) + "\n", "utf-8")
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(json.dumps(state.raw, indent=1) + "\n")
+    fresh.replace(path)
 
 
 @operation()

@@ -103,18 +103,20 @@ def _refused(state: State, admins: Admins) -> tuple[str, str] | None:
 
 
 def _properties(kind: str, wrong: Sequence[Control], state: State) -> Part:
-    """Properties of the firewall's profiles, or of WSL's firewall."""
-    mine = [one for one in wrong if one.judge.kind == kind and one.apply is not None and not _is_managed(one, state)]
-    if not mine:
+    """Properties of the firewall's profiles, each where it is wrong, or of WSL's firewall. A value of a group policy stays."""
+    rows = [
+        (one.id, str(item["Name"]), one.judge.target, one.apply)
+        for one in wrong
+        if one.judge.kind == kind and one.apply is not None
+        for item in judge.wrong(judge.read(one.judge, state), one)
+        if "managed" not in item
+    ]
+    if not rows:
         return [], {}
-    first = {"profile": "profiles", "hyperv": "hyperv"}[kind]
-    ids = [one.id for one in mine]
-    columns = {first: [one.judge.target for one in mine], f"{kind}_values": [one.apply for one in mine]}
-    return ids, columns | {f"{kind}_ids": ids}
-
-
-def _is_managed(control: Control, state: State) -> bool:
-    return any("managed" in item for item in judge.wrong(judge.read(control.judge, state), control))
+    columns = [f"{kind}_{name}" for name in ("ids", "names", "properties", "values")]
+    return sorted({row[0] for row in rows}), {
+        name: list(column) for name, column in zip(columns, zip(*rows, strict=True), strict=True)
+    }
 
 
 def _server(mine: Sequence[Verdict], state: State, admins: Admins) -> Part:
@@ -203,12 +205,7 @@ LISTS = (
     "networks",
     "ports",
     "proxies",
-    "profiles",
-    "profile_values",
-    "profile_ids",
-    "hyperv",
-    "hyperv_values",
-    "hyperv_ids",
+    *(f"{kind}_{name}" for kind in ("profile", "hyperv") for name in ("ids", "names", "properties", "values")),
 )
 NOTHING: dict[str, Any] = {
     **dict.fromkeys(LISTS, ()),

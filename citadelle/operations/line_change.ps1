@@ -21,13 +21,13 @@ foreach ($proxy in $proxies) {
     & netsh.exe interface portproxy delete $kind "listenport=$port" "listenaddress=$address" | Out-Null
     if ($LASTEXITCODE -ne 0) { throw "netsh interface portproxy delete: exit code $LASTEXITCODE" }
 }
-for ($at = 0; $at -lt $hyperv.Count; $at++) {
-    $value = @{ $hyperv[$at] = $hyperv_values[$at] }
+for ($at = 0; $at -lt $hyperv_properties.Count; $at++) {
+    $value = @{ $hyperv_properties[$at] = $hyperv_values[$at] }
     Set-NetFirewallHyperVVMSetting -Name $wsl @value
 }
-for ($at = 0; $at -lt $profiles.Count; $at++) {
-    $value = @{ $profiles[$at] = $profile_values[$at] }
-    Set-NetFirewallProfile -All @value
+for ($at = 0; $at -lt $profile_properties.Count; $at++) {
+    $value = @{ $profile_properties[$at] = $profile_values[$at] }
+    Set-NetFirewallProfile -Name $profile_names[$at] @value
 }
 function Write-Bytes([string]$path, [string]$text) {
     if (-not (Test-Path -LiteralPath $path)) { New-Item -ItemType File -Path $path -Force | Out-Null }
@@ -47,9 +47,21 @@ if ($null -ne $sshd) {
     if ([string](Get-Service -Name sshd).Status -ne 'Running') { throw 'sshd does not run after its restart' }
 }
 # Read again, as it counts: some settings are taken without a word and not kept.
-foreach ($found in @(if ($profiles) { Get-NetFirewallProfile -PolicyStore ActiveStore })) {
-    for ($at = 0; $at -lt $profiles.Count; $at++) {
-        $kept = [long]$found.($profiles[$at])
-        if ($kept -ne $profile_values[$at]) { throw "$($profile_ids[$at]): $($found.Name) is $kept after it was set" }
-    }
+function Confirm-Kept($found, [string]$id, [string]$property, $wanted) {
+    $kept = [long]$found.$property
+    if ($kept -ne $wanted) { throw "${id}: $($found.Name) is $kept after it was set" }
+}
+$in_force = @(if ($profile_ids) { Get-NetFirewallProfile -PolicyStore ActiveStore })
+for ($at = 0; $at -lt $profile_ids.Count; $at++) {
+    $name = $profile_names[$at]
+    Confirm-Kept ($in_force | Where-Object { $_.Name -eq $name }) $profile_ids[$at] $profile_properties[$at] $profile_values[$at]
+}
+for ($at = 0; $at -lt $hyperv_ids.Count; $at++) {
+    Confirm-Kept (Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $wsl) $hyperv_ids[$at] $hyperv_properties[$at] $hyperv_values[$at]
+}
+if ($block_engine -and -not (Get-NetFirewallRule -Name $rule.Name -ErrorAction SilentlyContinue)) { throw 'WIN-FWL-07: the rule is gone after it was made' }
+if ($block_engine_wsl -and -not (Get-NetFirewallHyperVRule -Name $rule.Name -ErrorAction SilentlyContinue)) { throw 'WIN-HVF-05: the rule is gone after it was made' }
+if ($networks) {
+    $open = @(Get-NetFirewallRule -Name 'OpenSSH-Server-In-TCP*' | Get-NetFirewallAddressFilter | Where-Object { @($_.RemoteAddress) -contains 'Any' })
+    if ($open) { throw 'WIN-FWL-08: SSH is open for all after it was set' }
 }

@@ -9,8 +9,13 @@ Restart-Service -Name sshd -Force
 $wsl = '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}'
 $former = ConvertFrom-Json ([string](Get-Content -LiteralPath "$folder\former.json" -Raw -Encoding UTF8))
 if ($block_engine_wsl) { Remove-NetFirewallHyperVRule -Name 'citadelle-block-engine' -ErrorAction SilentlyContinue }
-for ($at = 0; $at -lt $hyperv.Count; $at++) {
-    $value = @{ $hyperv[$at] = [string]@($former.values)[$at] }
+foreach ($rule in @($former.rules | Where-Object { $_ })) {
+    $values = @{}
+    foreach ($property in $rule.PSObject.Properties) { $values[$property.Name] = $property.Value }
+    New-NetFirewallHyperVRule @values | Out-Null
+}
+for ($at = 0; $at -lt $hyperv_properties.Count; $at++) {
+    $value = @{ $hyperv_properties[$at] = [string]@($former.values)[$at] }
     Set-NetFirewallHyperVVMSetting -Name $wsl @value
 }
 foreach ($proxy in @($former.proxies)) {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from citadelle.operations import bitlocker_answers
 from tests.bitlocker.pc import PC, Operator, converge, killed, kinds, recovery
 from tests.bitlocker.test_rows import MENDED, SYSTEM, other
 
@@ -22,6 +23,22 @@ def policy(pc: PC, **values: int) -> None:
     content = json.loads(file.read_text("utf-8-sig"))
     content.setdefault(FVE, {}).update({name: {"kind": "DWord", "value": value} for name, value in values.items()})
     file.write_text(json.dumps(content))
+
+
+def test_what_has_come_to_be_in_between_is_no_failure(
+    pc: PC, operator: Operator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A protector made, encryption begun by somebody else after this run has looked: Windows refuses both."""
+    pc.write(C={**MENDED["suspended"]})
+    blind = bitlocker_answers.SCRIPT.replace("if (-not (Get-Protector $volume $kind))", "if ($true)")
+    monkeypatch.setattr(bitlocker_answers, "SCRIPT", blind.replace("if ($status -eq 0) {", "if ($true) {"))
+    assert converge(pc, operator).ok, caplog.text
+    assert pc.volume()["ProtectionStatus"] == "On"
+    assert kinds(pc.volume()).count("Tpm") == 1
+    monkeypatch.setattr(bitlocker_answers, "ALREADY", [])
+    pc.write(C={**MENDED["suspended"]})
+    assert not converge(pc, operator).ok
+    assert "PROTECTOR_EXISTS (0x80310031)" in caplog.text
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -19,6 +19,8 @@ RIGHT = [
     ([0], {"empty": False}),
     ([{"a": 1}], {"every": {"a": {"equals": 1}}}), ([], {"every": {"a": {"equals": 1}}}),
     (-1, {"any": [{"equals": -1}, {"at_least": 15}]}),
+    (["10.0.0.0/8", "10.0.0.0/255.0.0.0", "10.0.0.1-10.0.0.9", "fd00::/8"], {"networks": True}),
+    (["80", "11000-11433"], {"spares": 11434}),
 ]  # fmt: skip
 WRONG = [
     ("c", {"one_of": ["a", "b"]}),
@@ -32,6 +34,8 @@ WRONG = [
     ([{"a": 1}, {"a": 2}], {"every": {"a": {"equals": 1}}}), ([{}], {"every": {"a": {"equals": 1}}}),
     ({"a": 1}, {"every": {"a": {"equals": 1}}}),
     (14, {"any": [{"equals": -1}, {"at_least": 15}]}),
+    (["10.0.0.0/8", "LocalSubnet"], {"networks": True}), (["::/0"], {"networks": True}), ("10.0.0.0/8", {"networks": True}),
+    (["any"], {"spares": 11434}), ([], {"spares": 11434}), (["1-65535"], {"spares": 11434}), (None, {"spares": 11434}),
 ]  # fmt: skip
 
 

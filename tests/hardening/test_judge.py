@@ -120,7 +120,8 @@ def test_not_applicable_says_why() -> None:
 def test_an_empty_list_does_not_pass_for_a_right_one() -> None:
     rule = one("WIN-FWL-07")
     assert verdict(rule, State(sections={"firewall_rules": []})).status == "fail"
-    right = {"Name": "citadelle-x", "LocalPort": ["11434"], "Action": 4, "Direction": 1, "Enabled": 1}
+    right = {"Name": "citadelle-x", "LocalPort": ["11434"], "Action": 4, "Direction": 1, "Enabled": 1, "Profile": 0,
+             "Protocol": "TCP", "RemoteAddress": ["Any"], "LocalAddress": ["Any"]}  # fmt: skip
     assert verdict(rule, State(sections={"firewall_rules": [right]})).status == "pass"
     assert verdict(rule, State(sections={"firewall_rules": [right | {"Action": 2}]})).status == "fail"
 

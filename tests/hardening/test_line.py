@@ -22,7 +22,10 @@ authenticationmethods publickey\npermitemptypasswords no\nmaxauthtries 3\nloging
 allowtcpforwarding local\ngatewayports no\nx11forwarding no\npermituserenvironment no\nstrictmodes yes\nloglevel VERBOSE
 clientaliveinterval 60\nciphers aes256-gcm@openssh.com\nmacs hmac-sha2-256-etm@openssh.com\nkexalgorithms curve25519-sha256"""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPaddingPaddingPaddingPaddingPaddingPadd admin"
-BLOCK = {"Name": "citadelle-block-engine", "LocalPort": ["11434"], "Action": 4, "Direction": 1, "Enabled": 1}
+BLOCK = {"Name": "citadelle-block-engine", "LocalPort": ["11434"], "Action": 4, "Direction": 1, "Enabled": 1, "Profile": 0,
+         "Protocol": "TCP", "RemoteAddress": ["Any"], "LocalAddress": ["Any"]}  # fmt: skip
+BLOCK_WSL = {"Name": "citadelle-block-engine", "LocalPorts": ["11434"], "Action": 4, "Direction": 1, "Enabled": 1, "Protocol": "TCP",
+             "RemoteAddresses": ["Any"], "LocalAddresses": ["Any"]}  # fmt: skip
 SSH = {"Name": "OpenSSH-Server-In-TCP", "Enabled": 1, "Action": 2, "Profile": 0, "Direction": 1, "LocalPort": ["22"],
        "RemoteAddress": ["10.1.0.0/255.255.0.0"]}  # fmt: skip
 NET = Admins("operator", networks=("10.1.0.0/16",))
@@ -35,7 +38,7 @@ def sections(**other: Any) -> dict[str, Any]:
         "firewall_profiles": [{"Name": name, **RIGHT_PROFILE} for name in ("Domain", "Private", "Public")],
         "firewall_policy": [], "firewall_rules": [BLOCK, SSH], "port_proxies": [],
         "hyperv_firewall": [{"Name": "WSL", "Enabled": 1, "DefaultInboundAction": 4}],
-        "hyperv_rules": [{"Name": "citadelle-block-engine", "LocalPorts": ["11434"], "Action": 4, "Direction": 1, "Enabled": 1}],
+        "hyperv_rules": [BLOCK_WSL],
         "sshd": {"Effective": effective, "Text": ""},
         "ssh_keys": {"Sddl": "O:BAG:SYD:PAI(A;;FA;;;BA)(A;;FA;;;SY)", "Text": KEY},
         "rollback": {"Armed": False, "Begun": False, "Seconds": 0},
@@ -68,8 +71,71 @@ def test_what_is_wrong_in_any_profile_is_set() -> None:
     profiles[2] |= {"Enabled": 0, "LogMaxSizeKilobytes": 4096}
     found = plan(firewall_profiles=profiles)
     assert found.controls == ("WIN-FWL-01", "WIN-FWL-04")
-    assert found.values == {"profiles": ["Enabled", "LogMaxSizeKilobytes"], "profile_values": [1, 16384],
-                            "profile_ids": ["WIN-FWL-01", "WIN-FWL-04"]}  # fmt: skip
+    assert found.values == {"profile_ids": ["WIN-FWL-01", "WIN-FWL-04"], "profile_names": ["Public", "Public"],
+                            "profile_properties": ["Enabled", "LogMaxSizeKilobytes"], "profile_values": [1, 16384]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        {"Protocol": "UDP"},
+        {"Profile": 1},
+        {"RemoteAddress": ["10.9.9.9"]},
+        {"LocalAddress": ["10.9.9.9"]},
+        {"Enabled": 2},
+    ],
+)
+def test_a_rule_that_blocks_less_than_all_is_made_anew(narrow: dict[str, Any]) -> None:
+    found = plan(firewall_rules=[BLOCK | narrow, SSH])
+    assert (found.controls, found.values) == (("WIN-FWL-07",), {"block_engine": True})
+
+
+@pytest.mark.parametrize(
+    "narrow", [{"Protocol": "UDP"}, {"RemoteAddresses": ["10.9.9.9"]}, {"LocalAddresses": ["10.9.9.9"]}]
+)
+def test_so_is_one_inside_wsl(narrow: dict[str, Any]) -> None:
+    found = plan(hyperv_rules=[BLOCK_WSL | narrow])
+    assert (found.controls, found.values) == (("WIN-HVF-05",), {"block_engine_wsl": True})
+
+
+@pytest.mark.parametrize(
+    ("ports", "status"),
+    [
+        (["Any"], "fail"),
+        ([], "fail"),
+        (["11000-12000"], "fail"),
+        (["80", "11434"], "fail"),
+        (["80", "1-11433", "11435-65535"], "pass"),
+    ],
+)
+def test_whatever_opens_the_engines_port_inside_wsl_is_seen(ports: list[str], status: str) -> None:
+    opening = {"Name": "other", "Action": 2, "Direction": 1, "Enabled": 1, "LocalPorts": ports}
+    for protocol, wanted in (("TCP", status), ("Any", status), ("UDP", "pass")):
+        state = State.parse(
+            {"format": 1, "sections": sections(hyperv_rules=[BLOCK_WSL, opening | {"Protocol": protocol}])}
+        )
+        found = {one.control.id: one.status for one in judge(state, TABLE, [], host="pc1", groups=[], today=TODAY)}
+        assert found["WIN-HVF-03"] == wanted, (ports, protocol)
+
+
+@pytest.mark.parametrize("anywhere", ["Any", "0.0.0.0/0", "::/0", "0.0.0.0-255.255.255.255", "LocalSubnet", "Internet"])
+def test_ssh_for_no_named_network_is_set_right(anywhere: str) -> None:
+    found = plan(firewall_rules=[BLOCK, SSH | {"RemoteAddress": [anywhere, "10.1.0.0/16"]}])
+    assert found.controls == ("WIN-FWL-08",)
+    state = State.parse(
+        {"format": 1, "sections": sections(firewall_rules=[BLOCK, SSH | {"RemoteAddress": [anywhere]}])}
+    )
+    verdicts = {one.control.id: one.status for one in judge(state, TABLE, [], host="pc1", groups=[], today=TODAY)}
+    assert verdicts["WIN-FWL-08"] == "fail"
+
+
+def test_a_profile_that_no_policy_sets_is_put_right_beside_one_that_a_policy_does() -> None:
+    profiles = sections()["firewall_profiles"]
+    for one in profiles[1:]:
+        one["Enabled"] = 0
+    policy = [{"Profile": "Public", "Property": "Enabled", "Key": "HKLM:\\X!EnableFirewall"}]
+    found = plan(firewall_profiles=profiles, firewall_policy=policy)
+    assert (found.controls, found.values["profile_names"]) == (("WIN-FWL-01",), ["Private"])
 
 
 def test_what_a_group_policy_sets_is_told_as_such_and_left_alone() -> None:

@@ -79,6 +79,24 @@ DEVIATIONS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "wsl_open": (lambda state: _wsl(state).update(DefaultInboundAction="Allow"), "WIN-HVF-02"),
     "wsl_block_gone": (lambda state: state["firewall"]["hyperv_rules"].clear(), "WIN-HVF-05"),
 }
+# None of these is in another's way: set right in one run.
+TOGETHER: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "block_of_one_address": (
+        lambda state: state["firewall"]["rules"]["citadelle-block-engine"].update(RemoteAddress=["10.9.9.9"]),
+        "WIN-FWL-07",
+    ),
+    "not_logged": (lambda state: state["firewall"]["profiles"]["Domain"].update(LogBlocked="False"), "WIN-FWL-03"),
+    "popping_up": (lambda state: state["firewall"]["profiles"]["Public"].update(NotifyOnListen="True"), "WIN-FWL-05"),
+    "wsl_off": (lambda state: _wsl(state).update(Enabled="False"), "WIN-HVF-01"),
+    "wsl_block_of_udp": (
+        lambda state: state["firewall"]["hyperv_rules"]["citadelle-block-engine"].update(Protocol="UDP"),
+        "WIN-HVF-05",
+    ),
+    "ssh_for_everywhere": (
+        lambda state: state["firewall"]["rules"]["OpenSSH-Server-In-TCP"].update(RemoteAddress=["0.0.0.0/0"]),
+        "WIN-FWL-08",
+    ),
+}
 
 
 def _wsl(state: dict[str, Any]) -> dict[str, Any]:
@@ -89,16 +107,18 @@ def _wsl(state: dict[str, Any]) -> dict[str, Any]:
 def test_each_deviation_is_one_change_and_the_state_as_before(pc: LinePC, roll: Roll) -> None:
     assert roll().code == 0
     right = pc.snapshot
-    for deviate, control in DEVIATIONS.values():
+    for deviating in [*([one] for one in DEVIATIONS.values()), [*TOGETHER.values()]]:
         state = pc.state
-        deviate(state)
+        for deviate, _ in deviating:
+            deviate(state)
         pc.change(firewall=state["firewall"])
         run = roll()
         assert run.code == 0, run.output
-        assert re.findall(r"fail: (WIN-\w+-\d+) .*this run sets it", run.output) == [control]
-        expected = {"Private": "True"} if control == "WIN-FWL-01" else {}
+        controls = sorted(control for _, control in deviating)
+        assert sorted(re.findall(r"fail: (WIN-\w+-\d+) .*this run sets it", run.output)) == controls
+        expected = {"Private": "True"} if "WIN-FWL-01" in controls else {}
         assert {name: pc.profile(name)["Enabled"] for name in expected} == expected
-        assert _without_words(pc.snapshot) == _without_words(right), control
+        assert _without_words(pc.snapshot) == _without_words(right), controls
     assert roll().changed_nothing
 
 
