@@ -1,0 +1,70 @@
+"""The whole deploy against a Windows PC on which ten things are wrong, one in each part: told one by one, gone after one run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import Read
+from tests.lab.pcs import exec_in_pc
+from tests.lab.rollout import rollout
+from tests.lab.state import Pc
+from tests.lab.test_wsl_owner import edit, load
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
+
+LSA = "HKEY_LOCAL_MACHINE\\\\SYSTEM\\\\CurrentControlSet\\\\Control\\\\Lsa"
+CONFIG = "/C:/ProgramData/ssh/sshd_config"
+# In the double's own record `s`: what is made wrong, and the controls that say so.
+WRONG = {
+    "WIN-PWD-01": "s['security']['System Access']['MinimumPasswordLength'] = '8'",
+    "WIN-AUD-10": "s['audit']['{0CCE9215-69AE-11D9-BED3-505054503030}'] = 0",
+    "WIN-BIT-01": "s['bitlocker']['C:']['ProtectionStatus'] = 'Off'",
+    "WIN-DEF-07": "s['defender_preferences']['PUAProtection'] = 0",
+    "WIN-FWL-03": "s['firewall']['profiles']['Private']['LogBlocked'] = 'False'",
+    "WIN-FWL-08": "s['firewall']['rules']['OpenSSH-Server-In-TCP']['RemoteAddress'] = ['0.0.0.0/0']",
+    "WIN-HVF-05": "s['firewall']['hyperv_rules'].clear()",
+    "WIN-SVC-03": "s['services']['Spooler'].update(StartType='Automatic', Status='Running')",
+}
+VOLATILE = ("booted", "tasks")  # times, and what ran when
+
+
+def records(pc: Pc, read: Read) -> tuple[dict[str, Any], Any, str]:
+    """All that the double keeps, without times."""
+    state = load(pc, read)
+    return (
+        {name: value for name, value in state.items() if name not in VOLATILE},
+        load(pc, read, "registry.json"),
+        read(pc, f"cat {CONFIG}"),
+    )
+
+
+def told(text: str) -> list[str]:
+    return sorted(re.findall(r"@windows/pc1: (?:fail|unknown): (WIN-\w+-\d+) ", text))
+
+
+def test_ten_deviations_across_the_roles_are_ten_lines_and_gone_after_one_run(
+    windows: Pc, read: Read, control: Callable[..., str]
+) -> None:
+    before = records(windows, read)
+    edit(windows, "\n".join(WRONG.values()))
+    edit(windows, f"s['{LSA}']['LmCompatibilityLevel'] = 1", "registry.json")
+    wrong = before[2].replace("PasswordAuthentication no", "PasswordAuthentication yes")
+    assert exec_in_pc(windows.name, ["sh", "-c", f"cat > {CONFIG}"], stdin=wrong.encode()).returncode == 0
+    control("sshd")
+    deviating = records(windows, read)
+    dry = rollout("--dry", "--limit", "windows")
+    assert dry.code == 0, dry.text
+    assert told(dry.text) == sorted([*WRONG, "WIN-LSA-02", "WIN-SSH-02"])
+    assert records(windows, read) == deviating, "a dry run sets nothing"
+    run = rollout("--limit", "windows")
+    assert run.code == 0, run.text
+    again = rollout("--limit", "windows")
+    assert again.changed_nothing, again.text
+    assert told(again.text) == []
+    after = records(windows, read)
+    assert json.dumps(after, sort_keys=True) == json.dumps(before, sort_keys=True)
