@@ -106,7 +106,8 @@ def wrong_blobs(store: Path) -> list[str]:
     return [path.name for path in blobs if path.name != "sha256-" + hashlib.sha256(path.read_bytes()).hexdigest()]
 
 
-QUICK = Patience(connect=2, read=0.2, tries=2, pause=0.01, longest=0.05, slowest=1000)
+# Whatever answers at all answers at once, but on a busy machine that takes its time.
+QUICK = Patience(connect=5, read=5, tries=2, pause=0.01, longest=0.05, slowest=1000)
 
 
 class Silent:

@@ -91,17 +91,22 @@ def test_a_pipe_in_the_folder_does_not_hang(tmp_path: Path, lock: ModelsLock) ->
         bring(tmp_path, lock, tmp_path / "source")
 
 
-def test_links_in_an_archive_lead_nowhere(tmp_path: Path, lock: ModelsLock) -> None:
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_in_an_archive_lead_nowhere(tmp_path: Path, lock: ModelsLock, kind: bytes) -> None:
+    """Not out of it, and to no other file in it either."""
     archive, blob = tmp_path / "evil.tar", lock.models[0].weights.blob
     with tarfile.open(archive, "w") as tar:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
-            member = tarfile.TarInfo(f"blobs/{blob}")
-            member.type, member.linkname = kind, "/etc/passwd"
-            tar.addfile(member)
+        tar.add(tmp_path / "source/blobs" / blob, "elsewhere")
+        member = tarfile.TarInfo(f"blobs/{blob}")
+        member.type, member.linkname = kind, "../elsewhere" if kind == tarfile.SYMTYPE else "elsewhere"
+        tar.addfile(member)
         climbing = tarfile.TarInfo("../../blobs/../../evil")
         climbing.size = 1
         tar.addfile(climbing, io.BytesIO(b"x"))
-    with pytest.raises(RegistryError, match="not in the archive"):
+        for path in (tmp_path / "source/blobs").iterdir():
+            if path.name != blob:
+                tar.add(path, f"blobs/{path.name}")
+    with pytest.raises(RegistryError, match=f"not in the archive .*: blobs/{blob}"):
         bring(tmp_path, lock, archive)
     assert not (tmp_path.parent / "evil").exists()
 

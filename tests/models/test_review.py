@@ -28,7 +28,7 @@ from tests.models.conftest import Store
 from tests.models.fetching import Registry, running
 from tests.models.test_fetch import Silent
 
-QUICK = Patience(connect=2, read=0.2, tries=2, pause=0.01)
+QUICK = Patience(connect=5, read=5, tries=2, pause=0.01)
 LOCK = ROOT / "policies/models.lock.json"
 MISTRAL, EMBED = canonical_name("mistral"), canonical_name("nomic-embed-text")
 
