@@ -179,6 +179,14 @@ def test_a_gguf_gets_a_manifest_of_ours(tmp_path: Path, recipe: Path) -> None:
     assert not list((tmp_path / "third/blobs").iterdir())
 
 
+def test_what_is_no_gguf_is_not_laid_though_its_digest_is_right(tmp_path: Path, recipe: Path) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(b"PK\x03\x04")
+    _say(recipe, sha256=hashlib.sha256(b"PK\x03\x04").hexdigest())
+    with pytest.raises(verify.Refused, match="not a GGUF file"):
+        make(read_recipe(recipe), tmp_path / "store", Job(Silent(), QUICK), tmp_path / "tiny.gguf")
+    assert not list((tmp_path / "store/blobs").iterdir())
+
+
 def test_a_gguf_comes_from_its_publisher(tmp_path: Path, recipe: Path) -> None:
     digest = hashlib.sha256(WEIGHTS).hexdigest()
     (tmp_path / "theirs/blobs").mkdir(parents=True)
