@@ -138,10 +138,11 @@ Read-List 'gpus' {
         [ordered]@{ Name = [string]$_.Name; InstanceId = [string]$_.PNPDeviceID; Driver = [string]$_.DriverVersion }
     }
 }
+# A class of their own, but early drivers stand among the parts of the system or the sound devices.
 Read-List 'npus' {
-    try { $found = @(Get-PnpDevice -Class ComputeAccelerator -PresentOnly) }
+    try { $found = @(Get-PnpDevice -PresentOnly) }
     catch { if ($_.FullyQualifiedErrorId -like 'CmdletizationQuery_NotFound*') { $found = @() } else { throw } }
-    $found | ForEach-Object {
+    $found | Where-Object { $_.Class -eq 'ComputeAccelerator' -or $_.InstanceId -match $neural } | ForEach-Object {
         [ordered]@{ Name = [string]$_.FriendlyName; InstanceId = [string]$_.InstanceId; Status = [string]$_.Status }
     }
 }

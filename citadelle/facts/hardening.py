@@ -11,6 +11,7 @@ from pyinfra.api import QuoteString, StringCommand
 from citadelle import powershell
 from citadelle.facts.base import Fact, WindowsFact
 from citadelle.hardening import linux
+from citadelle.hardening.accelerators import NEURAL
 from citadelle.hardening.state import State
 
 _SOURCES = files("citadelle.facts")
@@ -27,7 +28,7 @@ class Hardening(WindowsFact[State]):
     default = State
 
     def command(self, values: Sequence[str] = ()) -> str:
-        return powershell.query(powershell.assign(values=list(values)) + SCRIPT)
+        return powershell.query(powershell.assign(values=list(values), neural=NEURAL) + SCRIPT)
 
     def judge(self, answer: dict[str, Any]) -> State:
         return State.parse(answer)

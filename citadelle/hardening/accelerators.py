@@ -9,8 +9,8 @@ from typing import Literal
 from citadelle.hardening.state import State
 
 VENDORS = {"VEN_10DE": "NVIDIA", "VEN_1002": "AMD", "VEN_1022": "AMD", "VEN_8086": "Intel", "QCOM": "Qualcomm"}
-# Neural processors that their drivers have put among the graphics devices.
-NEURAL = re.compile(r"VEN_8086&DEV_(7D1D|643E|AD1D|B03E)|VEN_1022&DEV_(1502|17F0)")
+# Neural processors that their drivers have put among other devices. Qualcomm's has no such number that is known: by its name.
+NEURAL = r"VEN_8086&DEV_(7D1D|643E|AD1D|B03E)|VEN_1022&DEV_(1502|17F0)"
 WINDOWS_ONLY = "usable by a program of Windows only, not from WSL 2"
 GRAPHICS = {
     "NVIDIA": "usable from WSL 2 through CUDA, with NVIDIA's driver for Windows",
@@ -41,6 +41,6 @@ def accelerators(state: State) -> list[Accelerator]:
 
 def _described(identity: str, name: str, is_compute: bool) -> Accelerator:
     vendor = next((vendor for mark, vendor in VENDORS.items() if mark in identity), "unknown")
-    if is_compute or NEURAL.search(identity):
+    if is_compute or re.search(NEURAL, identity) or (vendor == "Qualcomm" and "hexagon" in name.lower()):
         return Accelerator("npu", name, vendor, WINDOWS_ONLY)
     return Accelerator("gpu", name, vendor, GRAPHICS.get(vendor, "not known to be usable"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,13 @@ class Killed(BaseException):
 
 @dataclass
 class PC:
-    """`double`: the Windows; `calls`: scripts that were sent; a run dies before the call `dies_before`, or after `dies_after`."""
+    """`double`: the Windows; `said`, `sent`: its answers and the scripts, `calls` how many of a run.
+
+    A run dies before the call `dies_before`, or after `dies_after`."""
 
     double: Double
     said: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     calls: int = 0
     dies_before: int = 0
     dies_after: int = 0
@@ -67,6 +71,7 @@ class PC:
             self._process = self.double.start(powershell.START)
             self._answer()
         assert self._process.stdin is not None
+        self.sent.append(script)
         self._process.stdin.write(powershell.request(script))
         self._process.stdin.flush()
         return self._answer()
@@ -147,6 +152,26 @@ def recovery(volume: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def forms(password: str) -> list[bytes]:
+    """A recovery password as it could be told: whole, two groups of it, without dashes, for Windows, in base64 wherever it begins."""
+    groups = password.split("-")
+    texts = [password, password.replace("-", ""), *("-".join(two) for two in pairwise(groups))]
+    wide = [text.encode("utf-16-le") for text in (password, "-".join(groups[:2]))]
+    plain = [text.encode() for text in texts]
+    coded = [
+        base64.b64encode(b"x" * shift + one)[4 if shift else 0 : -4]
+        for one in (plain[0], wide[0])
+        for shift in range(3)
+    ]
+    return [*plain, *wide, *coded]
+
+
+def told(content: str, passwords: Iterable[str]) -> list[str]:
+    """Recovery passwords that a text holds in any form."""
+    data = content.encode()
+    return [password for password in passwords if any(form in data for form in forms(password))]
+
+
 def kinds(volume: dict[str, Any]) -> list[str]:
     """Kinds of a volume's protectors, in order."""
     return sorted(key["KeyProtectorType"] for key in volume["KeyProtector"])
@@ -173,6 +198,12 @@ class Operator:
         return Vault(
             self.escrow, "pc1", certificate, choice, **({"private": self.pair / "escrow.key", "watch": 60} | self.given)
         )
+
+    def forget(self) -> None:
+        """An empty escrow, in both folders."""
+        for folder in self.escrow.folders:
+            for file in folder.rglob("*.json"):
+                file.unlink()
 
     def opened(self, entry: Entry) -> str:
         """The recovery key of an entry, past the product's own reading of the groups."""

@@ -5,20 +5,21 @@ Killed are the run on the controller (before a script is sent, after its answer 
 
 from __future__ import annotations
 
+import base64
 from itertools import count, product
 from typing import Any
 
 import pytest
 
 from citadelle.escrow import store
-from tests.bitlocker.pc import PC, Operator, converge, killed, recovery
-from tests.bitlocker.test_rows import DATA, LEFT, MENDED, SYSTEM
+from tests.bitlocker.pc import PC, Operator, converge, killed, recovery, told
+from tests.bitlocker.test_rows import DATA, LEFT, LOCKED, MENDED, REFUSED, SYSTEM
 
 pytestmark = pytest.mark.lab
 
 STATES: dict[str, dict[str, Any]] = {
     **{f"C: {name}": {"C": volume} for name, volume in (MENDED | LEFT).items()},
-    **{f"D: {name}": {"C": SYSTEM, "D": DATA[name]} for name in ("clear", "no auto-unlock", "suspended")},
+    **{f"D: {name}": {"C": SYSTEM, "D": volume} for name, volume in DATA.items()},
     "C: and D: clear": {"C": MENDED["clear"], "D": DATA["clear"]},
 }
 UNCHANGED = {"C: compliant, not in escrow", *(f"C: {name}" for name in LEFT)}  # on the PC: their keys are read, no more
@@ -41,10 +42,11 @@ def assert_never_worse(before: dict[str, Any], pc: PC, operator: Operator, place
     ("name", "kind"), [*product(STATES, ["dies_before", "dies_after", "dead"]), ("C: and D: clear", "fuse")]
 )
 def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
-    name: str, kind: str, pc: PC, operator: Operator
+    name: str, kind: str, pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in count(1):
         start_anew(name, pc, operator)
+        caplog.clear()
         before = pc.double.state["bitlocker"]
         died = killed(pc, operator, **{kind: number})
         assert_never_worse(before, pc, operator, (kind, number))
@@ -52,17 +54,66 @@ def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
         for mount, volume in pc.double.state["bitlocker"].items():
             assert recovery(volume).items() <= operator.kept().items(), (kind, number, mount)
             assert len(recovery(volume)) == 1, f"{(kind, number)}: no second key, wherever the first run died"
+        assert_nothing_told(pc, operator, caplog)
         if not died:  # the run has no such place: it came to its end
             break
     assert number > 1 or (kind == "dead" and name in UNCHANGED), "it died somewhere"
     assert converge(pc, operator).steps == 0
 
 
+def assert_nothing_told(pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture) -> None:
+    """No recovery password in any answer of the PC, any script that it was sent, any line for people, in whatever form."""
+    passwords = {
+        **operator.kept(),
+        **{name: word for one in pc.double.state["bitlocker"].values() for name, word in recovery(one).items()},
+    }
+    assert told("\n".join([*pc.said, *pc.sent, caplog.text]), passwords.values()) == []
+    pc.said.clear()
+    pc.sent.clear()
+
+
+def test_the_search_finds_a_password_in_each_form() -> None:
+    password = "133672-652476-285593-313203-580195-268906-569327-554653"
+    wide = password.encode("utf-16-le")
+    for text in (
+        f"a {password} b",
+        "652476-285593",
+        password.replace("-", ""),
+        wide.decode("latin-1"),
+        *(
+            base64.b64encode(b"z" * shift + data + b"tail").decode()
+            for data in (password.encode(), wide)
+            for shift in range(3)
+        ),
+    ):
+        assert told(text, [password]) == [password], text
+    assert told("133672 652476 and 554653", [password]) == []
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "locked"])
+def test_a_run_that_is_refused_may_be_killed_too(
+    name: str, pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing but the escrow has changed, wherever it ends."""
+    volumes = {"C": SYSTEM, "D": LOCKED} if name == "locked" else {"C": REFUSED[name][0]}
+    for kind in ("dies_before", "dies_after"):
+        for number in count(1):
+            operator.forget()
+            pc.write(**volumes)
+            before = pc.double.state["bitlocker"]
+            killed(pc, operator, **{kind: number})
+            assert pc.double.state["bitlocker"] == before, (kind, number)
+            if pc.calls < number:
+                break
+            assert not converge(pc, operator).ok
+            assert pc.double.state["bitlocker"] == before, (kind, number)
+            assert_nothing_told(pc, operator, caplog)
+        assert number > 1, "it died somewhere"
+
+
 def start_anew(name: str, pc: PC, operator: Operator) -> None:
     """The PC in the state of that name, the escrow empty."""
-    for folder in operator.escrow.folders:
-        for file in folder.rglob("*.json"):
-            file.unlink()
+    operator.forget()
     pc.write(**STATES[name])
 
 

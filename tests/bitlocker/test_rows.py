@@ -150,12 +150,13 @@ def test_what_is_refused_says_why_and_its_key_is_kept_first(
 
 
 SYSTEM = encrypted(key("RecoveryPassword", "{0CCCCCCC-0000-4000-8000-00000000000C}"), TPM)
+LOCKED = encrypted(KEPT, protection="Unknown", LockStatus="Locked")
 
 
 def test_a_locked_volume_is_refused_with_the_way_to_open_it(
     pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pc.write(C=SYSTEM, D=encrypted(KEPT, protection="Unknown", LockStatus="Locked"))
+    pc.write(C=SYSTEM, D=LOCKED)
     assert not converge(pc, operator).ok
     assert "D: is locked: locked" in caplog.text
     assert "citadelle escrow show pc1 --volume D: --key FILE --reveal" in caplog.text
