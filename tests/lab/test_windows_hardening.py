@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab.conftest import Read
 from tests.lab.pcs import exec_in_pc
-from tests.lab.rollout import rollout
+from tests.lab.rollout import citadelle, rollout
 from tests.lab.state import Pc
 from tests.lab.test_wsl_owner import edit, load
 
@@ -48,7 +49,7 @@ def told(text: str) -> list[str]:
 
 
 def test_ten_deviations_across_the_roles_are_ten_lines_and_gone_after_one_run(
-    windows: Pc, read: Read, control: Callable[..., str]
+    windows: Pc, read: Read, control: Callable[..., str], other_inventory: Callable[..., str], tmp_path: Path
 ) -> None:
     before = records(windows, read)
     edit(windows, "\n".join(WRONG.values()))
@@ -57,9 +58,17 @@ def test_ten_deviations_across_the_roles_are_ten_lines_and_gone_after_one_run(
     assert exec_in_pc(windows.name, ["sh", "-c", f"cat > {CONFIG}"], stdin=wrong.encode()).returncode == 0
     control("sshd")
     deviating = records(windows, read)
-    dry = rollout("--dry", "--limit", "windows")
+    saved = other_inventory(pc1={"hardening_states": str(tmp_path / "states")})
+    dry = rollout("--dry", "--limit", "windows", inventory=saved)
     assert dry.code == 0, dry.text
-    assert told(dry.text) == sorted([*WRONG, "WIN-LSA-02", "WIN-SSH-02"])
+    ten = sorted([*WRONG, "WIN-LSA-02", "WIN-SSH-02"])
+    assert told(dry.text) == ten
+    file = tmp_path / "states/pc1.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    judged = citadelle("audit", "windows", str(file), "--waivers", "tests/lab/waivers.yaml", "--json")
+    rows = json.loads(judged.stdout)["controls"]
+    assert sorted(row["id"] for row in rows if row["status"] in {"fail", "unknown"}) == ten
+    assert judged.returncode == 1
     assert records(windows, read) == deviating, "a dry run sets nothing"
     run = rollout("--limit", "windows")
     assert run.code == 0, run.text
