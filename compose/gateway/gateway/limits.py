@@ -50,19 +50,17 @@ class Window:
             return
         requests, tokens_in, tokens_out = use
         if requests:
-            sums[0] = max(0, sums[0] + requests)
+            sums[0] = more if (more := sums[0] + requests) > 0 else 0
         if tokens_in:
-            sums[1] = max(0, sums[1] + tokens_in)
+            sums[1] = more if (more := sums[1] + tokens_in) > 0 else 0
         if tokens_out:
-            sums[2] = max(0, sums[2] + tokens_out)
+            sums[2] = more if (more := sums[2] + tokens_out) > 0 else 0
 
     def wait(self, part: int, amount: float, limit: float, now: float) -> float:
         """Seconds until `amount` more of a part fits under `limit`; 0 when it does now. `amount` alone is not above the limit."""
         if now >= self.begin + self.seconds:
             self._roll(now)
         current, previous = self.current[part], self.previous[part]
-        if current + previous + amount <= limit:
-            return 0  # nearly always, and whatever the weight
         elapsed, room = now - self.begin, limit - amount
         if current + (self._weight(elapsed) * previous) <= room:
             return 0
@@ -119,13 +117,14 @@ class Account:
 
     def wait(self, use: Use, limits: tuple[Limit, ...], now: float) -> float:
         """Seconds until all of `use` fits. Raise Refusal (400) when it never will."""
-        longest = 0.0
+        longest, held = 0.0, self.held
         for part, seconds, limit in limits:
             if amount := use[part]:
+                window, wanted = self.minute if seconds == MINUTE else self.day, amount + held[part]
+                if wanted + window.current[part] + window.previous[part] <= limit:
+                    continue  # nearly always, and wherever in its window this is
                 if amount > limit:
                     raise Refusal(400, "larger_than_limit", "This request alone is larger than a limit of its key.")
-                window = self.minute if seconds == MINUTE else self.day
-                wanted = amount + self.held[part]
                 wait = window.wait(part, wanted, limit, now) if wanted <= limit else BUSY_SECONDS
                 longest = max(longest, wait)
         return longest

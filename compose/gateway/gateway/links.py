@@ -66,7 +66,7 @@ class Links:
 
     def flush(self) -> str:
         """The rest, at the end of the answer."""
-        return self._run(self._held, whole=True)
+        return self._run(self._held, whole=True) if self._held else ""
 
     def _run(self, data: str, *, whole: bool) -> str:
         if not data:

@@ -27,7 +27,8 @@ class Filter:
 
     def flush(self) -> str:
         """The rest, at the end."""
-        return self._links.feed(self._watch.flush()) + self._links.flush()
+        held = self._watch.flush()
+        return (self._links.feed(held) if held else "") + self._links.flush()
 
 
 class Output:
