@@ -75,6 +75,8 @@ def look(one: Serving | WindowsSide) -> Judged:
     controls, accepted = given.get(KEYS[system]) or CONTROLS[system], given.get("hardening_waivers") or WAIVERS
     table, waivers = _read_once(Path(controls).expanduser(), Path(accepted).expanduser(), system)
     state = one.look(table.names)
+    if system == "windows":
+        state = state.chosen(given.get("bitlocker_unlock"))
     found = judge(state, table, waivers, host=str(host.name), groups=list(host.groups), today=date.today())
     return Judged(system, state, found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from citadelle.escrow.preflight import preflight
 from citadelle.escrow.store import PROTECTOR, Escrow, Kept
 from citadelle.escrow.work import KINDS, Choice, Plan, Work
-from citadelle.hardening.bitlocker import Finding, Volume, judge
+from citadelle.hardening.bitlocker import TPM_FAMILY, Finding, Volume, judge
 from citadelle.hardening.state import State
 
 ALTERED = {"clear", "hardware_test", "paused", "suspended", "clear_key", "missing_protectors", "no_auto_unlock"}
@@ -73,7 +73,7 @@ def _work(host: str, volume: Volume, found: Finding, choice: Choice, escrow: Esc
     old = tuple(identity for identity in right if _created(held[identity]) < choice.rotate_before)
     stuck, locked = found.verdict in STUCK, found.verdict == "locked"
     add = not stuck and set(old) == set(volume.recovery)
-    wrong_start = volume.is_system and KINDS[choice.unlock] not in volume.protectors
+    wrong_start = volume.is_system and volume.protectors & TPM_FAMILY != {KINDS[choice.unlock]}
     return Work(
         mount=volume.mount_point,
         system=volume.is_system,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from citadelle.escrow.work import Choice, Work
+from citadelle.hardening.bitlocker import Protector
 from citadelle.hardening.state import State
 
 POLICY = r"HKLM:\SOFTWARE\Policies\Microsoft\FVE!"
@@ -12,7 +13,7 @@ POLICY = r"HKLM:\SOFTWARE\Policies\Microsoft\FVE!"
 VALUES = [
     POLICY + name
     for name in (
-        "UseAdvancedStartup", "UseTPM", "UseTPMPIN", "MinimumPIN", "UseEnhancedPin",
+        "UseAdvancedStartup", "UseTPM", "UseTPMPIN", "MinimumPIN",
         "OSRecovery", "OSRecoveryPassword", "FDVRecovery", "FDVRecoveryPassword",
     )
 ]  # fmt: skip
@@ -24,7 +25,7 @@ def preflight(state: State, choice: Choice, work: list[Work]) -> list[tuple[str,
     """What would make Windows refuse, asked before anything is changed."""
     problems: list[tuple[str, str]] = []
     if any(one.alter and one.system for one in work):
-        problems += [*_platform(state), *_startup(state, choice)]
+        problems += [*_platform(state), *_startup(state, choice), *_pin(state, choice)]
     for kind, name in ((True, "OSRecovery"), (False, "FDVRecovery")):
         forbidden = _policy(state, name) == 1 and _policy(state, name + "Password") == 0
         if forbidden and any(one.add and one.system == kind for one in work):
@@ -91,6 +92,16 @@ def _startup(state: State, choice: Choice) -> list[tuple[str, str]]:
     if choice.unlock == "tpm_pin" and tpm == 1:
         return [("policy wants the TPM alone: STARTUP_TPM_REQUIRED (0x80310067)", REPORT)]
     return []
+
+
+def _pin(state: State, choice: Choice) -> list[tuple[str, str]]:
+    """A PIN that is still to be set, against the shortest that policy takes; digits alone are right by every policy."""
+    least = _policy(state, "MinimumPIN") or 0
+    is_set = any(Protector.TPM_PIN in one.protectors for one in state.volumes if one.is_system)
+    if choice.unlock != "tpm_pin" or is_set or not isinstance(least, int) or choice.pin_length >= least:
+        return []
+    what = f"PIN is shorter than policy takes, MinimumPIN={least}: INVALID_PIN_LENGTH (0x80310068)"
+    return [(what, f"put a PIN of {least} to 20 digits into the file that bitlocker_pin names")]
 
 
 def _policy(state: State, name: str) -> Any:

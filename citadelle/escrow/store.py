@@ -27,6 +27,7 @@ class EscrowError(Exception):
 class Entry:
     """One recovery key in escrow. `created`, `replaced`: ISO time, UTC; `key`: fingerprint of the operator's key it is sealed to.
 
+    `unlock`: how the PC's start was chosen when the key was kept (`tpm`, `tpm_pin`), empty of older ones;
     `backups`: where else Windows keeps it (`entra`, `ad`); `replaced`: when the volume got another one, empty while it opens the volume.
     """
 
@@ -39,6 +40,7 @@ class Entry:
     backups: tuple[str, ...] = ()
     replaced: str = ""
     algorithm: str = ALGORITHM
+    unlock: str = ""
 
     @property
     def identity(self) -> Identity:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from citadelle.hardening.bitlocker import Protector
@@ -13,13 +13,17 @@ KINDS: dict[Unlock, Protector] = {"tpm": Protector.TPM, "tpm_pin": Protector.TPM
 
 @dataclass(frozen=True)
 class Choice:
-    """What the operator has chosen. `key`: fingerprint of the public key; `rotate_before`: ISO day, keys made before it are replaced."""
+    """What the operator has chosen. `key`: fingerprint of the public key; `rotate_before`: ISO day, keys made before it are replaced;
+
+    `pin_length`: digits of the PIN where one is asked for, told to nobody.
+    """
 
     key: str
     unlock: Unlock = "tpm"
     data: bool = True
     rotate_before: str = ""
     backups: tuple[str, ...] = ()
+    pin_length: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True)

@@ -51,13 +51,22 @@ function Export-Recovery($volume, [string]$letter, $public) {
         [ordered]@{ volume = $letter; protector = $id; sealed = [Convert]::ToBase64String($sealed) }
     }
 }
-# A PIN is asked for only where policy allows it; what policy says already stays.
+# A PIN is asked for only where policy allows it. It is demanded, as CIS wants it, unless policy says something else of the start already:
+# what it says stays, and Windows refuses one that demands one way and allows another.
 function Enable-Pin {
     $key = 'HKLM:\SOFTWARE\Policies\Microsoft\FVE'
     if (-not (Test-Path -LiteralPath $key)) { New-Item -Path $key -Force | Out-Null }
-    $wanted = [ordered]@{ UseTPM = 2; UseTPMPIN = 2; UseTPMKey = 2; UseTPMKeyPIN = 2; EnableBDEWithNoTPM = 0; UseAdvancedStartup = 1 }
+    $item, $others = (Get-Item -LiteralPath $key), $false
+    $start = [ordered]@{ UseTPM = 0; UseTPMPIN = 1; UseTPMKey = 0; UseTPMKeyPIN = 0 }
+    foreach ($name in $start.Keys) {
+        $stands = $item.GetValue($name, $null)
+        if ($null -ne $stands -and $stands -ne $start[$name]) { $others = $true }
+    }
+    $wanted = [ordered]@{ EnableBDEWithNoTPM = 0 }
+    foreach ($name in $start.Keys) { $wanted[$name] = if ($others) { 2 } else { $start[$name] } }
+    $wanted['UseAdvancedStartup'] = 1
     foreach ($name in $wanted.Keys) {
-        if ($null -eq (Get-Item -LiteralPath $key).GetValue($name, $null) -or $name -eq 'UseAdvancedStartup') {
+        if ($null -eq $item.GetValue($name, $null) -or $name -eq 'UseAdvancedStartup') {
             New-ItemProperty -LiteralPath $key -Name $name -Value $wanted[$name] -PropertyType DWord -Force | Out-Null
         }
     }

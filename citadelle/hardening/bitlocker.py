@@ -101,6 +101,9 @@ FINDINGS = {
             "add a recovery password, escrow it, add the TPM, then Resume-BitLocker",
         ),
         Finding("missing_protectors", "lacks a protector that it needs", "add the recovery password or TPM protector"),
+        Finding(
+            "no_pin", "opens without the PIN that was chosen", "run the role bitlocker with bitlocker_unlock=tpm_pin"
+        ),
         Finding("no_auto_unlock", "is not unlocked by itself after a start", "Enable-BitLockerAutoUnlock"),
         Finding("encrypting", "is being encrypted", "wait until it is done, then look again"),
         Finding("paused", "its encryption is paused", "manage-bde -resume"),
@@ -113,9 +116,16 @@ FINDINGS = {
 }
 
 
-def judge(volume: Volume) -> Finding:
-    """The finding on a volume: the whole table of what Windows can say about one."""
-    return FINDINGS[_verdict(volume)]
+def judge(volume: Volume, unlock: str = "") -> Finding:
+    """The finding on a volume: the whole table of what Windows can say about one.
+
+    `unlock`: how it was chosen to open, `tpm` or `tpm_pin`.
+    """
+    verdict = _verdict(volume)
+    without = Protector.TPM_PIN not in volume.protectors or Protector.TPM in volume.protectors
+    if verdict in ("compliant", "weak_method") and volume.is_system and unlock == "tpm_pin" and without:
+        verdict = "no_pin"
+    return FINDINGS[verdict]
 
 
 def _verdict(volume: Volume) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 # Programs of endpoint detection by their service, with the kernel drivers that each sees by; a program alone, without them, is blind.
@@ -21,6 +21,20 @@ EDR: dict[str, tuple[str, ...]] = {
 
 # An option before the key itself.
 VERIFIED = re.compile(r"(?:\S+,)?verify-required[,\s]")
+
+
+def combine(sections: dict[str, Any], errors: dict[str, str]) -> None:
+    """Add to a state's sections what follows from several of them; where one of those is unknown, so is what follows."""
+
+    def add(name: str, needs: tuple[str, ...], make: Callable[..., Any]) -> None:
+        if all(need in sections for need in needs):
+            sections[name] = make(*(sections[need] for need in needs))
+        elif missing := [errors[need] for need in needs if need in errors]:
+            errors[name] = "; ".join(missing)
+
+    add("edr", ("services",), running)
+    add("ssh_tokens", ("sshd", "ssh_keys"), tokens)
+    add("edr_drivers", ("edr", "drivers"), sighted)
 
 
 def running(services: dict[str, dict[str, Any]]) -> list[str]:

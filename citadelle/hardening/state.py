@@ -64,18 +64,9 @@ class State:
                 sections[name] = parsers[name](value)
             except Exception as error:  # whatever a section holds, the others are judged
                 errors[name] = f"{name} is not as expected: {error!r}"[:200]
-        if "services" in sections:
-            sections["edr"] = evidence.running(sections["services"])
-        elif "services" in errors:
-            errors["edr"] = errors["services"]
-        if "sshd" in sections and "ssh_keys" in sections:
-            sections["ssh_tokens"] = evidence.tokens(sections["sshd"], sections["ssh_keys"])
-        elif missing := [errors[name] for name in ("sshd", "ssh_keys") if name in errors]:
-            errors["ssh_tokens"] = "; ".join(missing)
-        if "edr" in sections and "drivers" in sections:
-            sections["edr_drivers"] = evidence.sighted(sections["edr"], sections["drivers"])
-        elif missing := [errors[name] for name in ("services", "drivers") if name in errors]:
-            errors["edr_drivers"] = "; ".join(missing)
+        evidence.combine(sections, errors)
+        if system == "windows":
+            _choose(sections, raw.get("choices"))
         return cls(sections, dict(raw.get("registry") or {}), errors, int(raw.get("milliseconds") or 0), raw)
 
     @classmethod
@@ -85,6 +76,10 @@ class State:
             return (parse or cls.parse)(json.loads(path.read_text("utf-8-sig")))
         except json.JSONDecodeError as error:
             raise StateError(f"no JSON: {error}") from None
+
+    def chosen(self, unlock: str | None) -> State:
+        """The same state judged by what its operator has chosen, `bitlocker_unlock`; saved along with it."""
+        return State.parse({**self.raw, "choices": {"unlock": unlock}}) if self.raw and unlock else self
 
     @property
     def volumes(self) -> list[bitlocker.Volume]:
@@ -157,12 +152,16 @@ def _tpm(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _volumes(value: Any) -> list[dict[str, Any]]:
-    return [_volume(one) for one in _items(value)]
+    volumes = [bitlocker.Volume.read(one, listed(one.get("KeyProtector"))) for one in _items(value)]
+    return [{"volume": one.mount_point, "system": one.is_system, "read": one} for one in volumes]
 
 
-def _volume(value: dict[str, Any]) -> dict[str, Any]:
-    volume = bitlocker.Volume.read(value, listed(value.get("KeyProtector")))
-    return {"volume": volume.mount_point, "system": volume.is_system, **asdict(bitlocker.judge(volume)), "read": volume}
+def _choose(sections: dict[str, Any], given: Any) -> None:
+    """What the operator has chosen, and the volumes judged by it."""
+    unlock = given.get("unlock") if isinstance(given, dict) else None
+    sections["choices"] = {"unlock": unlock if unlock in ("tpm", "tpm_pin") else "not chosen"}
+    for one in sections.get("bitlocker", []):
+        one.update(asdict(bitlocker.judge(one["read"], sections["choices"]["unlock"])))
 
 
 def _services(value: Any) -> dict[str, dict[str, Any]]:

@@ -90,7 +90,8 @@ def _keep(vault: Vault, volume: str, protector: str, sealed: str) -> None:
         raise Stopped(
             f"what the PC answers is no recovery key: {volume!r:.20} {protector!r:.60}", "find out what runs there"
         )
-    entry = Entry(vault.pc, volume, protector, _now(), vault.certificate.fingerprint, sealed)
+    chosen = vault.choice.unlock
+    entry = Entry(vault.pc, volume, protector, _now(), vault.certificate.fingerprint, sealed, unlock=chosen)
     if vault.private:
         try:
             open_sealed(read_private(vault.private), entry.identity, sealed)

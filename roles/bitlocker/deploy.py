@@ -49,7 +49,7 @@ def vault(settings: BitlockerSettings) -> Vault:
         "citadelle escrow verify --key opens an encrypted one",
         problems,
     )
-    _read(_check_pin, settings.bitlocker_pin, "6 to 20 digits, chmod 600", problems)
+    length = _read(_check_pin, settings.bitlocker_pin, "6 to 20 digits, chmod 600", problems)
     escrow = Escrow(settings.bitlocker_escrow or Path(), settings.bitlocker_escrow_copy or Path())
     if settings.bitlocker_escrow and settings.bitlocker_escrow_copy and (what := escrow.problem()):
         problems.append((what, "set bitlocker_escrow and bitlocker_escrow_copy apart"))
@@ -65,7 +65,7 @@ def vault(settings: BitlockerSettings) -> Vault:
     day = settings.bitlocker_rotate_before
     choice = Choice(
         certificate.fingerprint, settings.bitlocker_unlock, settings.bitlocker_data_volumes, day.isoformat() if day else "",
-        settings.bitlocker_backup,
+        settings.bitlocker_backup, length or 0,
     )  # fmt: skip
     return Vault(
         escrow, pc, certificate, choice, settings.bitlocker_used_space_only, settings.bitlocker_watch,
@@ -86,13 +86,14 @@ def _read(reader: Callable[[Path], T], path: Path | None, hint: str, problems: l
     return None
 
 
-def _check_pin(path: Path) -> None:
-    """Judge the file of the PIN; its content goes nowhere."""
+def _check_pin(path: Path) -> int:
+    """Judge the file of the PIN; its content goes nowhere. Answers how many digits it has."""
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise seal.SealError("of the PIN can be read by others")
     text = path.read_bytes().strip()
     if not (text.isdigit() and 6 <= len(text) <= 20):
         raise seal.SealError("holds no PIN of 6 to 20 digits")
+    return len(text)
 
 
 @deploy("BitLocker")

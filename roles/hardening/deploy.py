@@ -12,6 +12,7 @@ from citadelle.hardening.state import State
 from citadelle.operations import files
 from citadelle.operations import hardening as operations
 from citadelle.settings import DeployError
+from roles.bitlocker.settings import BitlockerSettings
 from roles.hardening.settings import HardeningSettings
 
 NAME = "Set the controls that are safe and can be undone"
@@ -46,6 +47,8 @@ def hardening() -> None:
     system: Literal["windows", "linux"] = "windows" if "windows" in host.groups else "linux"
     table, waivers = settings.tables(str(host.name), system)
     state = operations.look(table, more=VALUES)  # one look for this role, `platform`, `bitlocker` and `line`
+    if system == "windows":
+        state = state.chosen(BitlockerSettings.from_host(host).bitlocker_unlock)
     found = operations.verdicts(state, table, waivers, date.today()) if state.raw else []
     planned = operations.changes(found, state) if settings.hardening_apply else []
     mine = [one for one in found if not one.control.is_line]

@@ -108,20 +108,42 @@ def test_a_tpm_that_goes_away_after_the_look_stops_the_encryption(
 
 
 PIN = "4711081547110815"
+# As CIS wants the start where a PIN is asked.
+DEMANDED = {
+    "UseTPM": 0,
+    "UseTPMPIN": 1,
+    "UseTPMKey": 0,
+    "UseTPMKeyPIN": 0,
+    "EnableBDEWithNoTPM": 0,
+    "UseAdvancedStartup": 1,
+}
 
 
 @pytest.fixture
 def pinned(operator: Operator, tmp_path: Path) -> Operator:
     """An operator who wants a PIN at each start."""
     (tmp_path / "pin").write_text(PIN + "\n")
-    operator.choice, operator.given = {"unlock": "tpm_pin"}, {"pin": tmp_path / "pin"}
+    operator.choice, operator.given = {"unlock": "tpm_pin", "pin_length": len(PIN)}, {"pin": tmp_path / "pin"}
     return operator
 
 
-@pytest.mark.parametrize("before", [MENDED["clear"], SYSTEM], ids=["clear", "TPM alone before"])
+@pytest.mark.parametrize(
+    ("before", "policies", "after"),
+    [
+        (MENDED["clear"], {"UseTPM": 2}, DEMANDED | {"UseTPM": 2, "UseTPMPIN": 2, "UseTPMKey": 2, "UseTPMKeyPIN": 2}),
+        (SYSTEM, {}, DEMANDED),
+    ],
+    ids=["clear, by a policy of others", "TPM alone before"],
+)
 def test_a_pin_arrives_and_is_nowhere(
-    before: dict[str, Any], pc: PC, pinned: Operator, caplog: pytest.LogCaptureFixture
+    before: dict[str, Any],
+    policies: dict[str, int],
+    after: dict[str, int],
+    pc: PC,
+    pinned: Operator,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    policy(pc, **policies)
     pc.write(C=before)
     assert converge(pc, pinned).ok
     assert kinds(pc.volume()) == ["RecoveryPassword", "TpmPin"]
@@ -129,6 +151,8 @@ def test_a_pin_arrives_and_is_nowhere(
         len(PIN)
     ]
     assert converge(pc, pinned).steps == 0
+    stands = json.loads((pc.double.home / "registry.json").read_text("utf-8-sig"))[FVE]
+    assert {name: one["value"] for name, one in stands.items()} == after
     for text in (
         *pc.said,
         caplog.text,
@@ -144,7 +168,8 @@ def test_a_pin_that_policy_finds_too_short_is_refused(
     policy(pc, UseAdvancedStartup=1, UseTPMPIN=2, MinimumPIN=20)
     assert not converge(pc, pinned).ok
     assert "INVALID_PIN_LENGTH (0x80310068)" in caplog.text
-    assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
+    assert (pc.volume()["KeyProtector"], pinned.kept()) == ([], {})
+    assert PIN not in caplog.text
 
 
 def test_a_rotation_replaces_the_key_and_keeps_the_old_one_marked(pc: PC, operator: Operator) -> None:

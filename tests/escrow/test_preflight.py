@@ -10,7 +10,7 @@ import pytest
 from citadelle.escrow.store import Escrow
 from citadelle.hardening.state import State
 from tests.escrow.keys import ID, entry
-from tests.escrow.states import CHOICE, KEY, RECOVERY, TPM, made, pc, volume
+from tests.escrow.states import CHOICE, KEY, PIN, RECOVERY, TPM, made, pc, volume
 
 DATA = {"mount": "D:"}
 
@@ -71,6 +71,26 @@ def test_a_policy_that_forbids_is_named(
 ) -> None:
     found = made(pc(volume(0, 0), registry=registry), vault_folders, replace(CHOICE, unlock=unlock))
     assert [problem[0].endswith(code) for problem in found.problems] == ([True] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("length", "least", "kinds", "refused"),
+    [
+        (8, 9, (), True), (9, 9, (), False), (8, 9, (TPM, RECOVERY), True), (6, None, (), False), (0, 6, (), True),
+        (8, 9, (PIN, RECOVERY), False),  # the PIN stands already: nothing is asked of the file
+    ],
+)  # fmt: skip
+def test_a_pin_that_is_too_short_for_the_policy_is_refused_before_a_key_is_made(
+    length: int, least: int | None, kinds: tuple[int, ...], refused: bool, vault_folders: Escrow
+) -> None:
+    state = pc(volume(1 if kinds else 0, 0, *kinds), registry={"MinimumPIN": least})
+    choice = replace(CHOICE, unlock="tpm_pin", pin_length=length)
+    found = made(state, vault_folders, choice)
+    words = (f"PIN is shorter than policy takes, MinimumPIN={least}: INVALID_PIN_LENGTH (0x80310068)",
+             f"put a PIN of {least} to 20 digits into the file that bitlocker_pin names")  # fmt: skip
+    assert found.problems == ((words,) if refused else ())
+    assert made(state, vault_folders).problems == (), "without a PIN none of it is asked"
+    assert "pin_length" not in repr(choice)
 
 
 def test_all_problems_of_a_pc_come_together(vault_folders: Escrow) -> None:

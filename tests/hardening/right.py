@@ -75,6 +75,8 @@ DEFENDER = {
     "PUAProtection": ("defender_preferences", "PUAProtection"),
     "EnableNetworkProtection": ("defender_preferences", "EnableNetworkProtection"),
 }
+# What is asked of a PC for which a PIN was chosen; of others the opposite is.
+OF_A_PIN = ("WIN-BIT-08", "WIN-BIT-09")
 OTHERS = {"Sense": ("Auto", "Running")}
 SAMPLES = {"WIN-WSL-13": "2.6.1.0"}
 
@@ -106,7 +108,7 @@ class Pc:
         self.errors: dict[str, Any] = {}
         by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in ("registry", "service", "audit", "account", "right")}
         for control in TABLE.controls:
-            if not control.waived and control.judge.kind in by_kind:
+            if not control.waived and control.judge.kind in by_kind and control.id not in OF_A_PIN:
                 by_kind[control.judge.kind][control.judge.target] = wanted_value(control)
         self.registry = dict.fromkeys(TABLE.registry_values) | by_kind["registry"]
         self.services = OTHERS | {

@@ -23,6 +23,7 @@ from citadelle.hardening.bitlocker import (
 )
 from citadelle.hardening.state import State
 from tests.conftest import shared_path
+from tests.hardening.right import Pc
 from tests.hardening.states import verdicts
 
 TPM, PIN, KEY, RECOVERY, PASSWORD = (
@@ -86,8 +87,52 @@ def test_each_row_of_the_table(verdict: str, volume: Volume) -> None:
 
 
 def test_every_finding_is_reached_and_says_what_to_do() -> None:
-    assert {verdict for verdict, _ in CASES} == set(FINDINGS)
+    assert {verdict for verdict, _ in CASES} | {"no_pin"} == set(FINDINGS)
     assert [name for name, found in FINDINGS.items() if not found.cure] == ["compliant"]
+
+
+@pytest.mark.parametrize(
+    ("volume", "unlock", "verdict"),
+    [
+        (system(1, ON, TPM, RECOVERY), "tpm_pin", "no_pin"),
+        (system(1, ON, TPM, PIN, RECOVERY), "tpm_pin", "no_pin"),
+        (system(1, ON, PIN, RECOVERY), "tpm_pin", "compliant"),
+        (system(1, OFF, TPM, RECOVERY), "tpm_pin", "suspended"),
+        (data(1, ON, RECOVERY, KEY, auto=True), "tpm_pin", "compliant"),
+        (system(1, ON, TPM, RECOVERY), "tpm", "compliant"),
+        (system(1, ON, PIN, RECOVERY), "tpm", "compliant"),
+    ],
+)
+def test_a_system_volume_that_opens_without_the_chosen_pin_is_not_compliant(
+    volume: Volume, unlock: str, verdict: str
+) -> None:
+    assert judge(volume, unlock).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("unlock", "statuses", "words"),
+    [
+        (None, ["pass", "waived", "pass", *["not applicable"] * 2], "a PC that serves must start with nobody there"),
+        ("tpm", ["pass", "waived", "pass", *["not applicable"] * 2], "a PC that serves must start with nobody there"),
+        ("tpm_pin", ["fail", *["not applicable"] * 2, "fail", "fail"], "a PIN was chosen for this PC (bitlocker_unlock): WIN-BIT-08"),
+    ],
+)  # fmt: skip
+def test_a_pc_is_judged_by_the_start_that_was_chosen_also_from_its_saved_state(
+    unlock: str | None, statuses: list[str], words: str
+) -> None:
+    state = State.parse(Pc().raw()).chosen(unlock)
+    saved = State.parse(json.loads(json.dumps(state.raw)))
+    names = [f"WIN-BIT-{number}" for number in ("01", "05", "06", "08", "09")]
+    for found in (verdicts(state, *names), verdicts(saved, *names)):
+        assert [found[name].status for name in names] == statuses
+        assert found["WIN-BIT-05"].why == words
+    assert saved.raw.get("choices") == ({"unlock": unlock} if unlock else None)
+
+
+@pytest.mark.parametrize("choices", ["tpm_pin", {"unlock": 1}, ["tpm_pin"], {"unlock": ["tpm"]}])
+def test_a_choice_that_is_none_breaks_nothing(choices: object) -> None:
+    state = State.parse(Pc().raw() | {"choices": choices})
+    assert state.sections["choices"] == {"unlock": "not chosen"}
 
 
 def test_nothing_is_compliant_that_is_not_encrypted_protected_and_recoverable() -> None:

@@ -11,7 +11,7 @@ class Wrong:
     """`place`: `registry KEY!NAME`, `service NAME`, `right NAME` or `SECTION`, `SECTION.FIELD` as the look answers it.
 
     `told`: what the verdict says that it found, or why it is unknown;
-    `also`: what else changes by the same value; `right`: what stands there before.
+    `also`: what else changes by the same value; `right`: what stands there before; `unlock`: how the PC's start was chosen.
     """
 
     control: str
@@ -21,6 +21,7 @@ class Wrong:
     status: str = "fail"
     also: dict[str, str] = field(default_factory=dict)
     right: Any = None
+    unlock: str = "tpm"
 
 
 LM, POLICIES = r"registry HKLM:\SOFTWARE", r"registry HKLM:\SOFTWARE\Policies\Microsoft"
@@ -71,6 +72,8 @@ WRONG = [
     Wrong("WIN-BIT-02", "bitlocker", [VOLUME, DATA], "volume=D: verdict=clear"),
     Wrong("WIN-BIT-05", POLICIES + r"\FVE!UseTPMPIN", 2, "2", "waived", right=1),
     Wrong("WIN-BIT-06", POLICIES + r"\FVE!UseTPM", 0, "0"),
+    Wrong("WIN-BIT-08", POLICIES + r"\FVE!UseTPMPIN", 2, "2", right=1, unlock="tpm_pin"),
+    Wrong("WIN-BIT-09", POLICIES + r"\FVE!UseTPM", 2, "2", right=0, unlock="tpm_pin"),
     Wrong("WIN-FWL-06", "firewall_profiles", [PROFILE | {"AllowLocalFirewallRules": 0}], "Name=Public AllowLocalFirewallRules=0"),
     Wrong("WIN-FWL-10", "listeners", [{"LocalAddress": "0.0.0.0", "LocalPort": 11434}], "LocalAddress=0.0.0.0"),
     Wrong("WIN-FWL-11", "listeners", [{"LocalAddress": "127.0.0.1", "LocalPort": 2375}], "LocalAddress=127.0.0.1 LocalPort=2375"),
