@@ -66,8 +66,12 @@ def test_nothing_is_set_that_could_lock_anybody_out() -> None:
     """BitLocker's state, single accounts, rights, remote desktop's switch, what WSL and SSH stand on: judged only. The line is guarded."""
     applied = {control.judge.target for control in TABLE.controls if control.apply is not None}
     needed = {"sshd", "LxssManager", "WSLService", "SharedAccess", "iphlpsvc", "hns", "vmcompute", "HvHost", "MpsSvc", "BFE", "Schedule",
-              "CryptSvc", "wuauserv", "UsoSvc", "WinDefend", "wscsvc", "TermService", "WinRM", "bthserv"}  # fmt: skip
+              "CryptSvc", "wuauserv", "UsoSvc", "WinDefend", "wscsvc", "bthserv"}  # fmt: skip
     assert not applied & needed
+    remote = {"TermService": "remote desktop is in use", "SessionEnv": "remote desktop is in use",
+              "UmRdpService": "remote desktop is in use", "WinRM": "its domain may administer it"}  # fmt: skip
+    for control in (control for control in TABLE.controls if control.judge.target in remote):
+        assert control.when[0].because.startswith(remote[control.judge.target]), "not where somebody comes that way"
     assert not [
         target
         for target in applied
