@@ -62,11 +62,6 @@ def test_a_fresh_pc_is_made_right_and_then_left_alone(pc: LinePC, roll: Roll, la
 
 DEVIATIONS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "profile_off": (lambda state: state["firewall"]["profiles"]["Private"].update(Enabled="False"), "WIN-FWL-01"),
-    "inbound_open": (
-        lambda state: state["firewall"]["profiles"]["Public"].update(DefaultInboundAction="Allow"),
-        "WIN-FWL-02",
-    ),
-    "log_small": (lambda state: state["firewall"]["profiles"]["Public"].update(LogMaxSizeKilobytes=1024), "WIN-FWL-04"),
     "block_gone": (lambda state: state["firewall"]["rules"].pop("citadelle-block-engine"), "WIN-FWL-07"),
     "block_off": (
         lambda state: state["firewall"]["rules"]["citadelle-block-engine"].update(Enabled="False"),
@@ -76,11 +71,16 @@ DEVIATIONS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         lambda state: state["firewall"]["rules"]["OpenSSH-Server-In-TCP"].update(RemoteAddress=["Any"]),
         "WIN-FWL-08",
     ),
-    "wsl_open": (lambda state: _wsl(state).update(DefaultInboundAction="Allow"), "WIN-HVF-02"),
     "wsl_block_gone": (lambda state: state["firewall"]["hyperv_rules"].clear(), "WIN-HVF-05"),
 }
 # None of these is in another's way: set right in one run.
 TOGETHER: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "inbound_open": (
+        lambda state: state["firewall"]["profiles"]["Public"].update(DefaultInboundAction="Allow"),
+        "WIN-FWL-02",
+    ),
+    "log_small": (lambda state: state["firewall"]["profiles"]["Public"].update(LogMaxSizeKilobytes=1024), "WIN-FWL-04"),
+    "wsl_open": (lambda state: _wsl(state).update(DefaultInboundAction="Allow"), "WIN-HVF-02"),
     "block_of_one_address": (
         lambda state: state["firewall"]["rules"]["citadelle-block-engine"].update(RemoteAddress=["10.9.9.9"]),
         "WIN-FWL-07",
