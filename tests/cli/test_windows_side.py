@@ -57,9 +57,10 @@ def test_windows_is_judged_in_one_look_by_the_rows_of_the_table(
     assert said.code == 1
     assert pc.starts("powershell.exe") == 1
     checks = {check["id"]: check for check in json.loads(said.out) if check["host"] == "pc1"}
-    assert list(checks) == ["W001", "W002", *(control.id for control in TABLE.controls)]
+    assert list(checks) == ["W001", "W002", "W003", *(control.id for control in TABLE.controls)]
     assert checks["W001"]["found"].startswith(f"Windows reachable, {len(TABLE.controls)} controls of Windows: ")
     assert checks["W002"]["found"] == "gpu: Microsoft Basic Display Adapter (unknown): not known to be usable"
+    assert checks["W003"]["found"] == "no volume is encrypted: no recovery key is needed"
     smb = checks["WIN-SMB-03"]
     assert (smb["ok"], smb["found"]) == (False, "The server signs always: found absent, which means 0, wanted 1")
     assert smb["next_step"] == "pyinfra inventory deploy.py"
