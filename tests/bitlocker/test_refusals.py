@@ -151,6 +151,8 @@ def test_a_pin_arrives_and_is_nowhere(
         len(PIN)
     ]
     assert converge(pc, pinned).steps == 0
+    kept = [pinned.escrow.find(host, name).entry for host, name in pinned.escrow.names()]
+    assert [entry.unlock for entry in kept if entry] == ["tpm_pin"], "the choice is recorded with the key"
     stands = json.loads((pc.double.home / "registry.json").read_text("utf-8-sig"))[FVE]
     assert {name: one["value"] for name, one in stands.items()} == after
     for text in (

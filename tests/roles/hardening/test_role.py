@@ -179,7 +179,11 @@ def test_judging_alone_sets_nothing(checkout: Checkout, pc: WindowsPC) -> None: 
     files = [pc.home / name for name in ("registry.json", "state.json")]
     run(checkout, pc, "-y", hardening_apply=False)
     first = [file.read_bytes() for file in files]
-    output = run(checkout, pc, "-y", hardening_apply=False)
+    saved = checkout.path / "states/pc1.json"
+    assert "choices" not in json.loads(saved.read_text())
+    output = run(checkout, pc, "-y", hardening_apply=False, bitlocker_unlock="tpm_pin")
+    assert "@windows/pc1: fail: WIN-BIT-08 Policy demands the PIN that was chosen: found absent, wanted 1" in output
+    assert json.loads(saved.read_text())["choices"] == {"unlock": "tpm_pin"}, "how it was judged is recorded"
     assert [file.read_bytes() for file in files] == first
     assert len(told(output)) > 100
     assert "this run sets it" not in output
