@@ -34,14 +34,11 @@ WRONG = {
 VOLATILE = ("booted", "tasks")  # times, and what ran when
 
 
-def records(pc: Pc, read: Read) -> tuple[dict[str, Any], Any, str]:
-    """All that the double keeps, without times."""
-    state = load(pc, read)
-    return (
-        {name: value for name, value in state.items() if name not in VOLATILE},
-        load(pc, read, "registry.json"),
-        read(pc, f"cat {CONFIG}"),
-    )
+def records(pc: Pc, read: Read) -> list[Any]:
+    """All that the double keeps, without times; a key of the registry that holds no value is no setting."""
+    state = {name: value for name, value in load(pc, read).items() if name not in VOLATILE}
+    registry = {key: values for key, values in load(pc, read, "registry.json").items() if values}
+    return [state, registry, read(pc, f"cat {CONFIG}")]
 
 
 def told(text: str) -> list[str]:
