@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
