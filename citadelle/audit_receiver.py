@@ -23,6 +23,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections import OrderedDict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ class Log:
         if not key_file.exists() and not paths:
             key_file.write_text(secrets.token_hex(32))
         self._key, self.seq, self._mac, self._day = read_key(key_file), 0, NOTHING, ""
-        self.recent: dict[str, dict[str, Any]] = {}
+        # Not a dict: the first of one that is emptied from its beginning is found past all that is gone.
+        self.recent: OrderedDict[str, dict[str, Any]] = OrderedDict()
         whole = self._resume(paths)
         if whole:
             self._open(paths[-1])
@@ -59,7 +61,7 @@ class Log:
         for path in reversed(paths):
             lines = path.read_bytes().splitlines(keepends=True)
             if held := [record for line in lines[-RECENT:] if (record := self._held(line))]:
-                self.recent = {one.get("id", one["mac"]): {"seq": one["seq"], "mac": one["mac"]} for one in held}
+                self.recent.update({one.get("id", one["mac"]): {"seq": one["seq"], "mac": one["mac"]} for one in held})
                 self.seq, self._mac, self._day = held[-1]["seq"], held[-1]["mac"], held[-1]["ts"][:10]
                 return path == paths[-1] and self._held(lines[-1]) is not None
         if any(path.stat().st_size for path in paths):
@@ -78,7 +80,7 @@ class Log:
             return 0
 
     def check(self) -> None:
-        """Raises OSError when a record could not be written now."""
+        """Raises OSError when no request should begin: the rest of the disk is for the records of those under way."""
         if self.broken:
             raise self.broken
         state = os.statvfs(self.folder)
@@ -89,7 +91,8 @@ class Log:
         """Write a record, whole or not at all; its number and mac. Raises OSError. What was just written is not written again."""
         if known := self.recent.get(fields.get("id", "")):
             return known
-        self.check()
+        if self.broken:
+            raise self.broken
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: UP017  Python 3.10
         line, mac = seal(self._key, {"seq": self.seq + 1, "ts": now, **fields, "prev": self._mac})
         if self._file < 0 or self._size > FILE_BYTES or now[:10] != self._day:
@@ -101,7 +104,7 @@ class Log:
         self._size += len(line)
         self.recent[fields.get("id", mac)] = done = {"seq": self.seq, "mac": mac}
         if len(self.recent) > RECENT:
-            del self.recent[next(iter(self.recent))]
+            self.recent.popitem(last=False)
         return done
 
     def _open(self, path: Path) -> None:
@@ -183,7 +186,7 @@ class Peer(asyncio.Protocol):
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
-            message = json.loads(line)
+            message = json.loads(line.decode())
             if message["op"] == "totals":
                 return {"totals": totals(self._log.folder, message["since"])}
             if message["op"] == "note":

@@ -1,17 +1,20 @@
-"""`python -m benchmarks.observability spool|cost`: see README.md."""
+"""`python -m benchmarks.observability append|spool|cost`: see README.md."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-from benchmarks.observability import cost, spool
+from benchmarks.observability import append, cost, spool
 
 
 def main() -> None:
     """Measure one, and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     words = parser.add_subparsers(dest="what", required=True)
+    of_append = words.add_parser("append", help="processor time of a record of the audit trail")
+    of_append.add_argument("--records", type=int, default=20_000)
+    of_append.add_argument("--rounds", type=int, default=5)
     of_spool = words.add_parser("spool", help="lines that wait while the SIEM is away, and leave when it is back")
     of_spool.add_argument("--lines", type=int, default=100_000)
     of_spool.add_argument("--form", default="ecs", choices=["ecs", "ocsf"])
@@ -23,6 +26,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "spool":
         found: dict[str, object] = {**spool.measure(given.lines, given.form, given.kills)}
+    elif given.what == "append":
+        found = {**append.measure(given.records, given.rounds)}
     else:
         found = cost.measure(given.seconds, given.rounds, given.rate)
     print(json.dumps(found, indent=1, ensure_ascii=False))

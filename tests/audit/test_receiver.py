@@ -147,6 +147,17 @@ def test_a_disk_that_takes_no_more_is_said_and_leaves_no_half_record(tmp_path: P
     assert limited.verify().returncode == 0
 
 
+def test_the_rest_of_a_disk_is_for_what_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from citadelle import audit_receiver
+
+    log = audit_receiver.Log(tmp_path, tmp_path / "key")
+    log.check()
+    monkeypatch.setattr(audit_receiver, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(OSError, match="MB free"):
+        log.check()
+    assert log.append({"event": "request", "id": "under way"})["seq"] == 2
+
+
 def test_totals_are_per_key_and_span(receiver: Receiver) -> None:
     line = Line(receiver)
     for number in range(3):
