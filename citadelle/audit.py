@@ -40,7 +40,8 @@ EVENTS = re.compile(r"(key|policy|model|release|silence)_(created|changed|remove
 NOTE = frozenset({"id", "subject", "digest"})
 _TEXT = re.compile(r"[A-Za-z0-9 ._:/+-]{0,128}")
 ANCHOR = re.compile(r"[1-9][0-9]{0,17}:[0-9a-f]{64}")
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes an encoder for each call that is not its default
+# json.dumps makes an encoder for each call that is not its default.
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _LINE = re.compile(rb'(\{.*),"mac":"([0-9a-f]{64})"\}\n')
 
 

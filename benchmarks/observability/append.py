@@ -1,7 +1,7 @@
 """A record of the audit trail, written: processor time of the genuine receiver, and of its part that appends, seals and hands to the disk.
 
-`append` is that part alone, in this process. `receiver` is the whole program behind its socket, which is told of each request twice, when it
-begins and when it is over: read, judged, sealed, written, answered, and synced each second.
+`append` is that part alone, in this process. `receiver` is the whole program behind its socket, which is told of each request twice, when
+it begins and when it is over: read, judged, sealed, written, answered, and synced each second.
 """
 
 from __future__ import annotations

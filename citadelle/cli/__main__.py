@@ -1,5 +1,5 @@
 """`python -m citadelle.cli`."""
 
-from citadelle.cli.main import run
+from citadelle.cli import run
 
 run()

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from citadelle.cli.hosts import Serving, side_by_side
-from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+from citadelle.cli.hosts import Serving, chosen, side_by_side
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption
 from citadelle.observability.alerts import PROGRAM, SECONDS
 
 app = typer.Typer(no_args_is_help=True, help="Alerts of the hosts: do they arrive?")

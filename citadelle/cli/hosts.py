@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pyinfra.api.exceptions import FactProcessError
@@ -149,3 +150,30 @@ def _made(state: Any, found: Iterable[Any]) -> Iterable[Serving | WindowsSide]:
 
 def _pc(name: str) -> str:
     return name.partition("/")[2].partition("/")[0] or name
+
+
+def chosen(inventory: str, pattern: str) -> list[Serving]:
+    """The serving hosts that the options name. Raises SystemExit, with what is wrong, when there is none."""
+    _refuse_absent(inventory)
+    found = serving_hosts(inventory, pattern)
+    if not found:
+        raise SystemExit(
+            f"no serving host in {inventory} matches: {pattern}\nhint: names are those of the groups wsl and linux"
+        )
+    return found
+
+
+def both_sides(inventory: str, pattern: str) -> list[Serving | WindowsSide]:
+    """The hosts that the options name, Windows itself too. Raises SystemExit, with what is wrong, when there is none."""
+    _refuse_absent(inventory)
+    found = all_hosts(inventory, pattern)
+    if not found:
+        raise SystemExit(
+            f"no host in {inventory} matches: {pattern}\nhint: names are those of the groups windows, wsl and linux"
+        )
+    return found
+
+
+def _refuse_absent(inventory: str) -> None:
+    if not Path(inventory).exists():
+        raise SystemExit(f"inventory is absent: {inventory}\nhint: run in the checkout, or give --inventory")

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli.hosts import Serving
-from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+from citadelle.cli.hosts import Serving, chosen
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption
 from citadelle.keys import LIMITS, PROGRAM, ROUTES
 
 app = typer.Typer(no_args_is_help=True, help="Keys of the gateways: who may ask, what, how much, until when.")

@@ -13,8 +13,8 @@ from rich.table import Table
 from citadelle.cli import alerts, audit, certificates, escrow, gateway, image_lock, keys, live, lock, rag, trail
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.controls import look
-from citadelle.cli.hosts import Serving, WindowsSide, side_by_side
-from citadelle.cli.options import HostOption, InventoryOption, JsonOption, both_sides, chosen
+from citadelle.cli.hosts import Serving, WindowsSide, both_sides, chosen, side_by_side
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption
 from citadelle.facts.stack import StackState
 
 app = typer.Typer(
@@ -121,14 +121,3 @@ def doctor(host: HostOption = "*", inventory: InventoryOption = "inventory", jso
             if not (check.ok and check.is_control):
                 typer.echo(check.line())
     raise typer.Exit(0 if all(check.ok for check in found) else 1)
-
-
-def run() -> None:
-    """Entry point; refusals of the inventory are usage errors."""
-    try:
-        app(prog_name="citadelle")
-    except SystemExit as ended:
-        if isinstance(ended.code, str):
-            typer.echo(ended.code, err=True)
-            sys.exit(2)
-        raise

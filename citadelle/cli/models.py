@@ -18,20 +18,23 @@ from rich.table import Table
 from citadelle.cli.options import JsonOption
 from citadelle.cli.progress import amount, watcher
 from citadelle.models import verify
-from citadelle.models.approval import Unsigned, signed_bytes
 from citadelle.models.fetch import Job, Watcher, fetch
 from citadelle.models.keyring import private_key
 from citadelle.models.lock import LockedModel, ModelsLock
 from citadelle.models.origins import RegistryOrigin, local_origin
-from citadelle.models.signing import sign_lock
+from citadelle.models.signing import Unsigned, sign_lock, signed_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Lock, sign, fetch and verify the models that hosts may serve.")
+SIGNED, REFUSED = "signed", "refused:"
 LOCK, KEYS = "policies/models.lock.json", "policies/models.keys/keyring.yaml"
 LockOption = Annotated[Path, typer.Option("--lock", help="Lock file.")]
 KeysOption = Annotated[Path, typer.Option("--keys", help="Keyring: whose signatures count.")]
 StoreOption = Annotated[Path, typer.Option("--store", help="Ollama store on this machine.")]
 RegistryOption = Annotated[
     str | None, typer.Option("--registry", help="Its address; default: https and the host in a model's name.")
+]
+UnsignedOption = Annotated[
+    bool, typer.Option("--unsigned", help="Take a lock that is under review: its signatures are of another content.")
 ]
 NamesOption = Annotated[list[str] | None, typer.Option("--model", help="Only this model of the lock; repeatable.")]
 
@@ -53,6 +56,20 @@ def read_lock(path: Path) -> ModelsLock:
         raise SystemExit(f"lock is absent: {path}\nhint: run in the checkout, or give --lock")
     with refusals(f"git checkout -- {path}"):
         return ModelsLock.read(path)
+
+
+def judged_lock(path: Path, keys: Path, *, unsigned: bool) -> ModelsLock:
+    """The lock file as its signatures allow it, judged before it is parsed: signed, or told to be without any; exit code 1 for wrong ones.
+
+    One without signatures passes here: it is what a person is reviewing, and no host is given it (`citadelle.models.approval`).
+    """
+    if path.is_file() and (state := signature_state(path, keys)) != SIGNED:
+        if state.startswith(REFUSED) and not unsigned:
+            cure = "citadelle models sign --key FILE, or --unsigned while it is under review; docs/models.md"
+            typer.echo(f"citadelle: lock is {state}: {path}\nhint: {cure}", err=True)
+            raise typer.Exit(1)
+        typer.echo(f"lock is {state}", err=True)
+    return read_lock(path)
 
 
 def chosen(lock: ModelsLock, names: list[str] | None) -> list[LockedModel]:
@@ -99,12 +116,12 @@ def _row(model: LockedModel) -> dict[str, str | int]:
 
 
 def signature_state(lock: Path, keys: Path) -> str:
-    """`signed`, or why it is not, in one line."""
+    """`SIGNED`, or why it is not, in one line; it begins with `REFUSED` where signatures are wrong."""
     try:
         signed_bytes(lock, keys)
     except (OSError, verify.Refused) as error:
-        return str(error) if isinstance(error, Unsigned) else f"refused: {error}"
-    return "signed"
+        return str(error) if isinstance(error, Unsigned) else f"{REFUSED} {error}"
+    return SIGNED
 
 
 @app.command()
@@ -132,14 +149,18 @@ def sign(
 @app.command(name="verify")
 def verify_store(
     store: StoreOption,
+    *,
     lock: LockOption = Path(LOCK),
+    keys: KeysOption = Path(KEYS),
     model: NamesOption = None,
+    unsigned: UnsignedOption = False,
     json: JsonOption = False,
 ) -> None:
     """Hash every file of a store: exit code 0 only when the store is exactly the lock (or the named models of it)."""
-    wanted = chosen(read_lock(lock), model)
+    locked = judged_lock(lock, keys, unsigned=unsigned)
+    wanted = chosen(locked, model)
     with refusals(f"citadelle models fetch --store {store}"), watcher() as watch:
-        report = judge(store, read_lock(lock), wanted, watch)
+        report = judge(store, locked, wanted, watch)
     if json:
         typer.echo(json_module.dumps(report.as_dict()))
     for finding in [] if json else report.findings:
@@ -166,8 +187,11 @@ def judge(store: Path, lock: ModelsLock, wanted: list[LockedModel], watch: Watch
 @app.command(name="fetch")
 def fetch_models(
     store: StoreOption,
+    *,
     lock: LockOption = Path(LOCK),
+    keys: KeysOption = Path(KEYS),
     model: NamesOption = None,
+    unsigned: UnsignedOption = False,
     registry: RegistryOption = None,
     source: Annotated[
         Path | None, typer.Option("--from", help="Folder or tar archive of a store, instead of a registry.")
@@ -176,7 +200,7 @@ def fetch_models(
     """Bring what is missing of the lock into a store; stopped or killed, the same command goes on where it was."""
     if registry and source:
         raise SystemExit("--registry and --from: only one place to fetch from\nhint: citadelle models fetch --help")
-    locked = read_lock(lock)
+    locked = judged_lock(lock, keys, unsigned=unsigned)
     wanted = chosen(locked, model)
     local = "--from takes a folder with manifests/ and blobs/, or a tar archive of one"
     with refusals(local if source else "the same command goes on where it was; docs/models.md"), watcher() as watch:

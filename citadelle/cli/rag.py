@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from citadelle.cli.hosts import Serving
-from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+from citadelle.cli.hosts import Serving, chosen
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption
 from citadelle.facts.stack import STACK
 
 app = typer.Typer(

@@ -11,8 +11,8 @@ import typer
 
 from citadelle import anchors as kept
 from citadelle import audit
-from citadelle.cli.hosts import Serving
-from citadelle.cli.options import HostOption, InventoryOption, JsonOption, chosen
+from citadelle.cli.hosts import Serving, chosen
+from citadelle.cli.options import HostOption, InventoryOption, JsonOption
 
 SECONDS = 900  # for one host: a judge reads about 50,000 records a second
 HINT = "keep a copy of the log as it is; then find out who could write to it. What is judged already: --since SEQ"

@@ -12,12 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pyinfra import logger
 
 from citadelle.models import verify
-from citadelle.models.envelope import Envelope
-from citadelle.models.keyring import Keyring
 from citadelle.models.lock import ModelsLock
+from citadelle.models.signing import Unsigned, signed_bytes
 from citadelle.settings import DeployError
 
-TYPE = "application/vnd.citadelle.models-lock+json"
 CHAPTER = "docs/models.md"
 
 
@@ -30,26 +28,6 @@ class Waiver(BaseModel):
     host: Annotated[str, Field(min_length=1)]
     reason: Annotated[str, Field(min_length=10)]
     expires: date
-
-
-class Unsigned(verify.Refused):
-    """The lock has no signature at all."""
-
-
-def signature_path(lock_path: Path) -> Path:
-    """Where the signatures of a lock lie: beside it."""
-    return lock_path.with_name(lock_path.name + ".sig")
-
-
-def signed_bytes(lock_path: Path, keys_path: Path) -> bytes:
-    """The content of the lock file, signed by enough trusted keys. Raises OSError, `Unsigned`, `verify.Refused`."""
-    raw = lock_path.read_bytes()
-    try:
-        signatures = signature_path(lock_path).read_bytes()
-    except FileNotFoundError:
-        raise Unsigned(f"not signed: {signature_path(lock_path)} is absent") from None
-    Keyring.read(keys_path).check(raw, TYPE, Envelope.read(signatures))
-    return raw
 
 
 def approved_lock(host_name: str, lock_path: Path, keys_path: Path, waivers_path: Path) -> ModelsLock:

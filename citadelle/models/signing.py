@@ -1,4 +1,4 @@
-"""Sign a lock: one signature of one key beside the lock, those of other keys for the same content kept."""
+"""The signatures beside a lock: judged before a byte of it is parsed; each key adds its own, those of others for the same content kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,31 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from citadelle.models import envelope, verify
-from citadelle.models.approval import TYPE, signature_path
+from citadelle.models.envelope import Envelope
 from citadelle.models.keyring import Keyring
 from citadelle.models.lock import ModelsLock
+
+TYPE = "application/vnd.citadelle.models-lock+json"
+
+
+class Unsigned(verify.Refused):
+    """The lock has no signature at all."""
+
+
+def signature_path(lock_path: Path) -> Path:
+    """Where the signatures of a lock lie: beside it."""
+    return lock_path.with_name(lock_path.name + ".sig")
+
+
+def signed_bytes(lock_path: Path, keys_path: Path) -> bytes:
+    """The content of the lock file, signed by enough trusted keys. Raises OSError, `Unsigned`, `verify.Refused`."""
+    raw = lock_path.read_bytes()
+    try:
+        signatures = signature_path(lock_path).read_bytes()
+    except FileNotFoundError:
+        raise Unsigned(f"not signed: {signature_path(lock_path)} is absent") from None
+    Keyring.read(keys_path).check(raw, TYPE, Envelope.read(signatures))
+    return raw
 
 
 @dataclass(frozen=True)
@@ -35,7 +57,7 @@ def sign_lock(lock_path: Path, keys_path: Path, key: Ed25519PrivateKey) -> Signe
         raise verify.Refused(f"the key is not in the keyring {keys_path}: {own}")
     before = _signatures(signature_path(lock_path), raw)
     kept = [one for one in before or () if one.keyid != own]
-    signed = envelope.Envelope(raw, TYPE, (*kept, envelope.sign(key, TYPE, raw)))
+    signed = Envelope(raw, TYPE, (*kept, envelope.sign(key, TYPE, raw)))
     replace(signature_path(lock_path), signed.encode())
     return Signed(lock, signed.accepted(list(ring.keys.values())), ring.threshold, before is None)
 
@@ -44,7 +66,7 @@ def _signatures(path: Path, raw: bytes) -> tuple[envelope.Signature, ...] | None
     """The signatures there are for this content; None where they are for another one."""
     if not path.exists():
         return ()
-    found = envelope.Envelope.read(path.read_bytes())
+    found = Envelope.read(path.read_bytes())
     return found.signatures if (found.payload, found.payload_type) == (raw, TYPE) else None
 
 

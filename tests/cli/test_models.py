@@ -49,7 +49,27 @@ def test_signing_until_enough_have(command: Command, folder: Path) -> None:
     shown = command("models", "list", *where(folder)).out
     assert "tiny:chat" in shown
     assert "serial 1, expires never, signed" in shown
-    assert command("models", "verify", *store, "--lock", str(lock)).code == 0
+    assert (said := command("models", "verify", *store, *where(folder))).code == 0
+    assert said.err == "hashing: 0.1 MB\n"
+
+
+@pytest.mark.parametrize("word", ["verify", "fetch"])
+def test_signatures_of_another_content(command: Command, folder: Path, word: str) -> None:
+    for name, key in zip(("lea", "sam"), OFFICERS, strict=True):
+        command("models", "sign", "--key", str(write_private(folder / name, key)), *where(folder))
+    lock = ModelsLock.read(folder / "lock.json")
+    (folder / "lock.json").write_bytes(b"not even a lock")  # whose parser would say so: it is not asked
+    arguments = ["models", word, "--store", str(folder / "store"), *where(folder)]
+    said = command(*arguments)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"citadelle: lock is refused: signed was another content: {folder}/lock.json\n"
+        "hint: citadelle models sign --key FILE, or --unsigned while it is under review; docs/models.md\n"
+    )
+    (folder / "lock.json").write_bytes(lock.model_copy(update={"serial": 2}).canonical())
+    said = command(*arguments, "--unsigned")
+    assert said.code == 0
+    assert said.err.startswith("lock is refused: ")
 
 
 def test_a_passphrase_is_asked_for_and_shown_nowhere(
@@ -98,7 +118,7 @@ def test_verifying_a_store(command: Command, folder: Path) -> None:
     said = command(*arguments)
     assert said.code == 0
     assert said.out.startswith(f"{folder}/store: the lock, 0.1 MB hashed, ")
-    assert said.err == "hashing: 0.1 MB\n"
+    assert said.err == f"lock is not signed: {folder}/lock.json.sig is absent\nhashing: 0.1 MB\n"
     report = json.loads(command(*arguments, "--json").out)
     assert (report["ok"], report["findings"]) == (True, [])
     assert {"bytes", "seconds", "cpu_seconds", "rate"} <= report.keys()
@@ -116,9 +136,8 @@ def test_verifying_a_store(command: Command, folder: Path) -> None:
 def test_no_store(command: Command, folder: Path) -> None:
     said = command("models", "verify", "--store", str(folder / "none"), "--lock", str(folder / "lock.json"))
     assert said.code == 1
-    assert (
-        said.err
-        == f"citadelle: {folder}/none: No such file or directory\nhint: citadelle models fetch --store {folder}/none\n"
+    assert said.err.partition("absent\n")[2] == (
+        f"citadelle: {folder}/none: No such file or directory\nhint: citadelle models fetch --store {folder}/none\n"
     )
 
 

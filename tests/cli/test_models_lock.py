@@ -30,6 +30,11 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         yield found
 
 
+def unsigned(folder: Path) -> str:
+    """What is told of a lock without signatures."""
+    return f"lock is not signed: {folder}/lock.json.sig is absent\n"
+
+
 def test_from_a_registry_to_a_store_and_back(command: Command, registry: Registry, tmp_path: Path) -> None:
     lock, store = tmp_path / "lock.json", tmp_path / "store"
     where = ["--lock", str(lock), "--registry", registry.url]
@@ -93,7 +98,7 @@ def test_without_a_network(command: Command, tmp_path: Path, kind: str) -> None:
     wrong = command(*arguments)
     assert (wrong.code, wrong.out) == (1, "")
     assert wrong.err.startswith(
-        f"citadelle: wrong files in the store: {store}: model file does not match its lock: blobs/{blob.name}"
+        f"{unsigned(tmp_path)}citadelle: wrong files in the store: {store}: model file does not match its lock: blobs/{blob.name}"
     )
     assert wrong.err.endswith("\nhint: find out why, remove them, then the same command again\n")
 
@@ -106,7 +111,7 @@ def test_no_such_place_to_fetch_from(command: Command, tmp_path: Path) -> None:
     assert (none.code, none.out, none.err) == (
         1,
         "",
-        f"citadelle: {tmp_path}/none: No such file or directory\n{hint}\n",
+        f"{unsigned(tmp_path)}citadelle: {tmp_path}/none: No such file or directory\n{hint}\n",
     )
     both = command(*arguments, "--from", "/", "--registry", "http://127.0.0.1:9")
     assert (both.code, both.err) == (

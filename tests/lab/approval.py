@@ -10,9 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from citadelle.models.approval import signed_bytes
 from citadelle.models.keyring import private_key
-from citadelle.models.signing import sign_lock
+from citadelle.models.signing import sign_lock, signed_bytes
 from citadelle.models.verify import Refused
 from tests.lab import model, state
 from tests.lab.state import write_if_changed

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from citadelle.models import envelope, verify
-from citadelle.models.approval import TYPE, approved_lock, signature_path
+from citadelle.models.approval import approved_lock
 from citadelle.models.keyring import Keyring, private_key
 from citadelle.models.lock import ModelsLock
-from citadelle.models.signing import sign_lock
+from citadelle.models.signing import TYPE, sign_lock, signature_path
 from citadelle.settings import DeployError
 from tests.conftest import ROOT
 from tests.lab.approval import approve as approve_lab

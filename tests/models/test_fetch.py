@@ -330,7 +330,7 @@ def test_the_disk_is_asked_first(tmp_path: Path, source: Path, registry: Registr
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.startswith("citadelle: not enough disk space: 73 MB needed, 3")
+    assert done.stderr.partition("\n")[2].startswith("citadelle: not enough disk space: 73 MB needed, 3")
     assert done.stderr.endswith(
         f"\nhint: df -h {tmp_path}/small/store; free the difference, then the same command again\n"
     )

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from citadelle.models import envelope, verify
-from citadelle.models.approval import TYPE, signature_path, signed_bytes
 from citadelle.models.lock import ModelsLock
+from citadelle.models.signing import TYPE, signature_path, signed_bytes
 from tests.conftest import ROOT
 from tests.models.approved import approve, pem
 from tests.models.test_generated import scalars, values
