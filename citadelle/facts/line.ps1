@@ -21,6 +21,41 @@ Read-List 'firewall_rules' {
         }
     }
 }
+# Rules of any other name that let somebody in to the SSH server: for its port, and for no other program, package or service than its own.
+# Ports and programs of all rules are two queries; a query for each of Windows' hundreds of rules would take minutes.
+Read-List 'ssh_openings' {
+    $ports = @(22)
+    if ($started['sshd'] -isnot [Management.Automation.ErrorRecord]) {
+        $told = @([regex]::Matches($started['sshd'].Out.Result, '(?m)^port (\d+)') | ForEach-Object { [int]$_.Groups[1].Value })
+        if ($told) { $ports = $told }
+    }
+    $others = @{}
+    foreach ($filter in Get-NetFirewallApplicationFilter -PolicyStore ActiveStore) {
+        if ($filter.Package -or ([string]$filter.Program -ne 'Any' -and [string]$filter.Program -notlike '*sshd.exe')) { $others[[string]$filter.InstanceID] = $true }
+    }
+    foreach ($filter in Get-NetFirewallPortFilter -PolicyStore ActiveStore) {
+        $name = [string]$filter.InstanceID
+        if ($others[$name] -or $name -like 'OpenSSH-Server-In-TCP*' -or 'TCP', '6', 'Any' -notcontains [string]$filter.Protocol) { continue }
+        $meant = $ports | Where-Object {
+            $port = $_
+            @($filter.LocalPort) | Where-Object {
+                $first, $last = [string]$_ -split '-'
+                $first -eq 'Any' -or ($first -match '^\d+$' -and $port -ge [int]$first -and $port -le [int]"$(if ($last) { $last } else { $first })")
+            }
+        }
+        if (-not $meant) { continue }
+        foreach ($rule in Get-NetFirewallRule -PolicyStore ActiveStore -Name $name) {
+            $service = [string]($rule | Get-NetFirewallServiceFilter).Service
+            if ([int]$rule.Enabled -ne 1 -or [int]$rule.Direction -ne 1 -or [int]$rule.Action -ne 2 -or 'Any', 'sshd' -notcontains $service) { continue }
+            $address = $rule | Get-NetFirewallAddressFilter
+            $opening = [ordered]@{ Name = $name; LocalPort = @($filter.LocalPort | ForEach-Object { [string]$_ })
+                RemoteAddress = @($address.RemoteAddress | ForEach-Object { [string]$_ }) }
+            # 1: the PC's own store; anything else is somebody else's to change.
+            if ([int]$rule.PolicyStoreSourceType -ne 1) { $opening.managed = [string]$rule.PolicyStoreSource }
+            $opening
+        }
+    }
+}
 Read-List 'hyperv_firewall' {
     Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
         Add-Number ([ordered]@{ Name = [string]$_.Name }) $_ @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction',

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
 from typing import Any
+
+from citadelle.hardening import networks
 
 Wanted = dict[str, Any]
 
@@ -23,17 +24,6 @@ def _equals(value: Any, wanted: Any) -> bool:
 
 def _every(value: Any, wanted: dict[str, Wanted]) -> bool:
     return isinstance(value, list) and all(matches(item, wanted) for item in value)
-
-
-def _names_network(text: str) -> bool:
-    """A network, a range or an address, but not all of them; Windows' keywords (`Any`, `LocalSubnet`) name none."""
-    try:
-        if "-" in text:
-            first, last = (ip_address(one.strip()) for one in text.split("-"))
-            return not (int(first) == 0 and int(last) == 2**last.max_prefixlen - 1)
-        return ip_network(text.strip(), strict=False).prefixlen > 0
-    except ValueError:
-        return False
 
 
 def _has_port(entry: str, port: int) -> bool:
@@ -58,7 +48,7 @@ PREDICATES: dict[str, Callable[[Any, Any], bool]] = {
     "contains": lambda value, wanted: isinstance(value, list) and any(_equals(item, wanted) for item in value),
     "excludes": lambda value, wanted: isinstance(value, list) and not any(_equals(item, wanted) for item in value),
     "networks": lambda value, wanted: (
-        isinstance(value, list) and all(_names_network(str(one)) for one in value) is wanted
+        isinstance(value, list) and all(networks.is_named(str(one)) for one in value) is wanted
     ),
     "spares": _spares,
     "like": lambda value, wanted: isinstance(value, str) and re.fullmatch(wanted, value) is not None,

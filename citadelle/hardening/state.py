@@ -238,7 +238,7 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "drivers": _names,
     "mfa": _mfa,
     "updates": _updates,
-    **dict.fromkeys(("firewall_rules", "hyperv_rules"), _rules),
+    **dict.fromkeys(("firewall_rules", "hyperv_rules", "ssh_openings"), _rules),
     **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart", "rollback"), _object),
     **dict.fromkeys(
         (

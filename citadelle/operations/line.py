@@ -13,7 +13,7 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 
 from citadelle import powershell
-from citadelle.hardening import judge, ssh
+from citadelle.hardening import judge, networks, ssh
 from citadelle.hardening.judge import Verdict
 from citadelle.hardening.state import State, listed
 from citadelle.hardening.table import Control
@@ -77,7 +77,7 @@ def change(found: Sequence[Verdict], state: State, admins: Admins) -> Change:
     parts = [_properties("profile", wrong, state), _properties("hyperv", wrong, state), _server(mine, state, admins)]
     for control in (one.control for one in mine if one.control.recipe in RECIPES):
         values = RECIPES[str(control.recipe)](control in wrong, state, admins)
-        parts.append(([control.id], values) if values else ([], {}))
+        parts.append(([control.id], values | {str(control.recipe): control.id}) if values else ([], {}))
     ids = sorted({name for names, _ in parts for name in names})
     values = {name: value for _, given in parts for name, value in given.items()}
     if waits := _pending(state):  # also where everything is right: it would not stay so
@@ -156,26 +156,30 @@ def _local_rules_count(state: State) -> bool:
     return all(one.get("AllowLocalFirewallRules") != 0 for one in state.sections.get("firewall_profiles", []))
 
 
-def _network(text: str) -> str:
-    """Windows writes 10.0.0.0/255.0.0.0 for what was set as 10.0.0.0/8."""
-    try:
-        return str(ip_network(text, strict=False))
-    except ValueError:
-        return text
-
-
 def _ssh_rule(_is_wrong: bool, state: State, admins: Admins) -> dict[str, Any]:
     if not admins.networks or not _local_rules_count(state):
         return {}
-    wanted = sorted(_network(net) for net in admins.networks)
+    wanted = sorted(networks.plain(net) for net in admins.networks)
     names = [(one, str(one.get("Name"))) for one in state.sections.get("firewall_rules", [])]
     rules = [one for one, name in names if name.startswith("OpenSSH-Server-In-TCP")]
     right = [one for one in rules if (one.get("Enabled"), one.get("Action"), one.get("Profile")) == (1, 2, 0)
-             and sorted(_network(str(net)) for net in listed(one.get("RemoteAddress"))) == wanted]  # fmt: skip
+             and sorted(networks.plain(str(net)) for net in listed(one.get("RemoteAddress"))) == wanted]  # fmt: skip
     if rules and rules == right:
         return {}
     ports = (state.sections.get("sshd") or {}).get("effective", {}).get("port", ["22"])
     return {"networks": list(admins.networks), "ports": ports}
+
+
+def _openings(_is_wrong: bool, state: State, admins: Admins) -> dict[str, Any]:
+    """Rules beside the one of SSH that let in more than the networks of administration, and are the PC's own."""
+    if not admins.networks or not _local_rules_count(state):
+        return {}
+    names = [
+        str(one["Name"])
+        for one in state.sections.get("ssh_openings", [])
+        if "managed" not in one and not all(networks.within(str(net), admins.networks) for net in one["RemoteAddress"])
+    ]
+    return {"openings": names} if names else {}
 
 
 def _proxies(is_wrong: bool, state: State, _admins: Admins) -> dict[str, Any]:
@@ -194,10 +198,11 @@ def _keys(_is_wrong: bool, state: State, admins: Admins) -> dict[str, Any]:
 
 
 RECIPES: dict[str, Callable[[bool, State, Admins], dict[str, Any]]] = {
-    "block_engine": lambda is_wrong, state, _: {"block_engine": True} if is_wrong and _local_rules_count(state) else {},
-    "block_engine_wsl": lambda is_wrong, _state, _admins: {"block_engine_wsl": True} if is_wrong else {},
+    "block_engine": lambda is_wrong, state, _: {"engine": ENGINE} if is_wrong and _local_rules_count(state) else {},
+    "block_engine_wsl": lambda is_wrong, _state, _admins: {"engine": ENGINE} if is_wrong else {},
     "port_proxies": _proxies,
     "ssh_rule": _ssh_rule,
+    "ssh_openings": _openings,
     "ssh_keys": _keys,
     "ssh_access": lambda is_wrong, _state, _admins: {"access": True} if is_wrong else {},
 }
@@ -205,13 +210,14 @@ LISTS = (
     "networks",
     "ports",
     "proxies",
+    "openings",
     *(f"{kind}_{name}" for kind in ("profile", "hyperv") for name in ("ids", "names", "properties", "values")),
 )
 NOTHING: dict[str, Any] = {
     **dict.fromkeys(LISTS, ()),
-    **dict.fromkeys(("block_engine", "block_engine_wsl", "access"), False),
-    **dict.fromkeys(("sshd", "sshd_before", "keys")),
-    "engine": ENGINE,
+    **dict.fromkeys(RECIPES, ""),  # where one is made, the control that asks for it
+    **dict.fromkeys(("sshd", "sshd_before", "keys", "engine")),
+    "access": False,
 }
 
 

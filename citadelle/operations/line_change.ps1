@@ -7,6 +7,7 @@ if ($networks) {
         New-NetFirewallRule @rule -Protocol TCP -LocalPort $ports -Profile Any -RemoteAddress $networks | Out-Null
     }
 }
+foreach ($name in $openings) { Set-NetFirewallRule -Name $name -Enabled False }
 $rule = @{ Name = 'citadelle-block-engine'; DisplayName = 'Citadelle: the engine is for this PC alone'; Direction = 'Inbound'; Action = 'Block' }
 if ($block_engine) {
     Remove-NetFirewallRule -Name $rule.Name -ErrorAction SilentlyContinue
@@ -59,9 +60,12 @@ for ($at = 0; $at -lt $profile_ids.Count; $at++) {
 for ($at = 0; $at -lt $hyperv_ids.Count; $at++) {
     Confirm-Kept (Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $wsl) $hyperv_ids[$at] $hyperv_properties[$at] $hyperv_values[$at]
 }
-if ($block_engine -and -not (Get-NetFirewallRule -Name $rule.Name -ErrorAction SilentlyContinue)) { throw 'WIN-FWL-07: the rule is gone after it was made' }
-if ($block_engine_wsl -and -not (Get-NetFirewallHyperVRule -Name $rule.Name -ErrorAction SilentlyContinue)) { throw 'WIN-HVF-05: the rule is gone after it was made' }
+if ($block_engine -and -not (Get-NetFirewallRule -Name $rule.Name -ErrorAction SilentlyContinue)) { throw "${block_engine}: the rule is gone after it was made" }
+if ($block_engine_wsl -and -not (Get-NetFirewallHyperVRule -Name $rule.Name -ErrorAction SilentlyContinue)) { throw "${block_engine_wsl}: the rule is gone after it was made" }
 if ($networks) {
     $open = @(Get-NetFirewallRule -Name 'OpenSSH-Server-In-TCP*' | Get-NetFirewallAddressFilter | Where-Object { @($_.RemoteAddress) -contains 'Any' })
-    if ($open) { throw 'WIN-FWL-08: SSH is open for all after it was set' }
+    if ($open) { throw "${ssh_rule}: SSH is open for all after it was set" }
+}
+foreach ($name in $openings) {
+    if (@(Get-NetFirewallRule -Name $name | Where-Object { [int]$_.Enabled -ne 2 })) { throw "${ssh_openings}: the rule is on after it was turned off: $name" }
 }

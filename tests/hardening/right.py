@@ -45,6 +45,7 @@ SECTIONS: dict[str, Any] = {
         {"Name": "citadelle-block-engine", **RULE, "Action": 4, "LocalPort": ["11434"], "RemoteAddress": ["Any"],
          "LocalAddress": ["Any"]},
     ],
+    "ssh_openings": [{"Name": "{5A7E}", "LocalPort": ["1-1023"], "RemoteAddress": ["192.0.2.7"]}],
     "hyperv_firewall": [{"Name": "{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}", "Enabled": 1, "DefaultInboundAction": 4}],
     "listeners": [{"LocalAddress": "0.0.0.0", "LocalPort": 22}, {"LocalAddress": "127.0.0.1", "LocalPort": 11434}],
     "defender": {"AMRunningMode": "Normal", "AntivirusSignatureAge": 0, "RealTimeProtectionEnabled": True, "BehaviorMonitorEnabled": True,

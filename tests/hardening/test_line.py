@@ -31,12 +31,15 @@ SSH = {"Name": "OpenSSH-Server-In-TCP", "Enabled": 1, "Action": 2, "Profile": 0,
 NET = Admins("operator", networks=("10.1.0.0/16",))
 
 
+OTHER = {"Name": "{5A7E}", "LocalPort": ["1-1023"], "RemoteAddress": ["10.1.2.0/255.255.255.0", "10.1.0.1-10.1.0.9"]}
+
+
 def sections(**other: Any) -> dict[str, Any]:
     """A PC on which everything of the line is right for `NET`."""
     effective = [*EFFECTIVE.splitlines(), "allowusers operator@10.1.0.0/16"]
     return {
         "firewall_profiles": [{"Name": name, **RIGHT_PROFILE} for name in ("Domain", "Private", "Public")],
-        "firewall_policy": [], "firewall_rules": [BLOCK, SSH], "port_proxies": [],
+        "firewall_policy": [], "firewall_rules": [BLOCK, SSH], "ssh_openings": [OTHER], "port_proxies": [],
         "hyperv_firewall": [{"Name": "WSL", "Enabled": 1, "DefaultInboundAction": 4}],
         "hyperv_rules": [BLOCK_WSL],
         "sshd": {"Effective": effective, "Text": ""},
@@ -87,7 +90,7 @@ def test_what_is_wrong_in_any_profile_is_set() -> None:
 )
 def test_a_rule_that_blocks_less_than_all_is_made_anew(narrow: dict[str, Any]) -> None:
     found = plan(firewall_rules=[BLOCK | narrow, SSH])
-    assert (found.controls, found.values) == (("WIN-FWL-07",), {"block_engine": True})
+    assert (found.controls, found.values) == (("WIN-FWL-07",), {"block_engine": "WIN-FWL-07", "engine": "11434"})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_a_rule_that_blocks_less_than_all_is_made_anew(narrow: dict[str, Any]) -
 )
 def test_so_is_one_inside_wsl(narrow: dict[str, Any]) -> None:
     found = plan(hyperv_rules=[BLOCK_WSL | narrow])
-    assert (found.controls, found.values) == (("WIN-HVF-05",), {"block_engine_wsl": True})
+    assert (found.controls, found.values) == (("WIN-HVF-05",), {"block_engine_wsl": "WIN-HVF-05", "engine": "11434"})
 
 
 @pytest.mark.parametrize(
@@ -129,6 +132,31 @@ def test_ssh_for_no_named_network_is_set_right(anywhere: str) -> None:
     assert verdicts["WIN-FWL-08"] == "fail"
 
 
+@pytest.mark.parametrize(
+    ("addresses", "status", "is_set"),
+    [
+        (["10.1.2.0/255.255.255.0", "10.1.0.1-10.1.0.9"], "pass", False),
+        (["10.1.0.0/255.255.0.0", "10.2.0.9"], "pass", True),
+        (["10.1.255.9-10.2.0.9"], "pass", True),
+        (["fe80::1"], "pass", True),
+        *((["10.1.2.3", keyword], "fail", True) for keyword in ("Any", "0.0.0.0/0", "LocalSubnet", "Internet")),
+    ],
+)
+def test_a_rule_of_another_name_opens_ssh_to_no_more_than_the_networks_of_administration(
+    addresses: list[str], status: str, is_set: bool
+) -> None:
+    wide = OTHER | {"Name": "wide", "RemoteAddress": addresses}
+    found = plan(ssh_openings=[OTHER, wide])
+    assert found.values == ({"ssh_openings": "WIN-FWL-12", "openings": ["wide"]} if is_set else {})
+    assert plan(Admins("operator"), ssh_openings=[wide]) == Change(), "no networks are set"
+    managed = wide | {"managed": "Company: servers"}
+    assert plan(ssh_openings=[managed]) == Change(), "somebody else's to change"
+    state = State.parse({"format": 1, "sections": sections(ssh_openings=managed)})  # one item, as 5.1 writes it
+    verdicts = {one.control.id: one for one in judge(state, TABLE, [], host="pc1", groups=[], today=TODAY)}
+    assert verdicts["WIN-FWL-12"].status == status
+    assert verdicts["WIN-FWL-12"].why == ("wide is set by a group policy: Company: servers" if status == "fail" else "")
+
+
 def test_a_profile_that_no_policy_sets_is_put_right_beside_one_that_a_policy_does() -> None:
     profiles = sections()["firewall_profiles"]
     for one in profiles[1:]:
@@ -153,7 +181,9 @@ def test_what_a_group_policy_sets_is_told_as_such_and_left_alone() -> None:
 def test_rules_are_not_made_where_a_group_policy_shuts_them_out() -> None:
     profiles = [one | {"AllowLocalFirewallRules": 0} for one in sections()["firewall_profiles"]]
     assert plan(firewall_profiles=profiles, firewall_rules=[]) == Change()
-    assert plan(firewall_rules=[]).values == {"block_engine": True, "networks": ["10.1.0.0/16"], "ports": ["22"]}
+    assert plan(firewall_rules=[]).values == {
+        "block_engine": "WIN-FWL-07", "engine": "11434", "ssh_rule": "WIN-FWL-08", "networks": ["10.1.0.0/16"], "ports": ["22"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -172,7 +202,8 @@ def test_forwarded_ports_that_lead_to_the_engine_go_and_others_stay() -> None:
         {"Kind": "v4tov4", "Listen": "0.0.0.0/114340", "Connect": "127.0.0.1/80"},
     ]
     assert plan(port_proxies=proxies).values == {
-        "proxies": ["v4tov4 0.0.0.0/11434 127.0.0.1/11434", "v4tov6 0.0.0.0/8080 ::1/11434"]
+        "port_proxies": "WIN-FWL-09",
+        "proxies": ["v4tov4 0.0.0.0/11434 127.0.0.1/11434", "v4tov6 0.0.0.0/8080 ::1/11434"],
     }
 
 
@@ -205,10 +236,10 @@ def test_tokens_are_asked_for_only_where_the_settings_say_so() -> None:
 def test_keys_are_the_given_ones_and_their_file_is_closed() -> None:
     other = KEY.replace("admin", "second")
     found = plan(Admins("operator", ("10.1.0.0/16",), keys=(KEY, other)))
-    assert found.values == {"keys": f"{KEY}\r\n{other}\r\n", "access": True}
+    assert found.values == {"keys": f"{KEY}\r\n{other}\r\n", "access": True, "ssh_keys": "WIN-SSH-21"}
     assert plan(Admins("operator", ("10.1.0.0/16",), keys=(KEY,))) == Change()
     open_file = {"Sddl": "O:BAD:(A;;FA;;;BU)", "Text": KEY}
-    assert plan(ssh_keys=open_file).values == {"access": True}
+    assert plan(ssh_keys=open_file).values == {"access": True, "ssh_access": "WIN-SSH-20"}
 
 
 def test_what_is_waived_is_left_alone() -> None:

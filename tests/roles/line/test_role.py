@@ -92,6 +92,7 @@ TOGETHER: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         lambda state: state["firewall"]["hyperv_rules"]["citadelle-block-engine"].update(Protocol="UDP"),
         "WIN-HVF-05",
     ),
+    "ssh_by_another_rule": (lambda state: state["firewall"]["rules"]["other"].update(Enabled="True"), "WIN-FWL-12"),
     "ssh_for_everywhere": (
         lambda state: state["firewall"]["rules"]["OpenSSH-Server-In-TCP"].update(RemoteAddress=["0.0.0.0/0"]),
         "WIN-FWL-08",
@@ -105,7 +106,11 @@ def _wsl(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_each_deviation_is_one_change_and_the_state_as_before(pc: LinePC, roll: Roll) -> None:
+    firewall = pc.state["firewall"]
+    firewall["rules"]["other"] = firewall["rules"]["OpenSSH-Server-In-TCP"] | {"Program": "Any"}
+    pc.change(firewall=firewall)
     assert roll().code == 0
+    assert pc.state["firewall"]["rules"]["other"]["Enabled"] == "False"
     right = pc.snapshot
     for deviating in [*([one] for one in DEVIATIONS.values()), [*TOGETHER.values()]]:
         state = pc.state

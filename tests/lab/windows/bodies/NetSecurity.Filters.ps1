@@ -34,5 +34,5 @@ Body 'Get-NetFirewallAddressFilter' {
         $filter
     }
 }
-Body 'Get-NetFirewallApplicationFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetApplicationFilter' @('Program') }
+Body 'Get-NetFirewallApplicationFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetApplicationFilter' @('Program','Package') }
 Body 'Get-NetFirewallServiceFilter' { param($Bound, $Cmdlet) Get-DoubleFilter $Bound 'MSFT_NetServiceFilter' @('Service') }

@@ -97,13 +97,13 @@ function New-DoubleRule([string]$Name, $Facts) {
         Action = [Double_NetSecurity_Action]$Facts.Action
         EdgeTraversalPolicy = [Double_NetSecurity_EdgeTraversal]$Facts.EdgeTraversalPolicy; LSM = $false
         PrimaryStatus = [Double_NetSecurity_PrimaryStatus]'OK'; Status = 'The rule was parsed successfully from the store. (65536)'
-        EnforcementStatus = 'NotApplicable'; PolicyStoreSourceType = [Double_NetSecurity_PolicyStoreType]'Local'
+        EnforcementStatus = 'NotApplicable'; PolicyStoreSourceType = [Double_NetSecurity_PolicyStoreType]$(if ($Facts.PolicyStoreSource) { 'GroupPolicy' } else { 'Local' })
         Caption = $null; Description = $Facts.Description; ElementName = $Facts.DisplayName; InstanceID = $Name
         CommonName = $null; PolicyKeywords = $null; PolicyDecisionStrategy = 2; PolicyRoles = $null; ConditionListType = 3
         CreationClassName = "MSFT|FW|FirewallRule|$Name"; ExecutionStrategy = 2; Mandatory = $null; PolicyRuleName = ''; Priority = $null
         RuleUsage = $null; SequencedActions = 3; SystemCreationClassName = ''; SystemName = ''; DisplayGroup = $Facts.DisplayGroup
         LocalOnlyMapping = $false; LooseSourceMapping = $false; Owner = $Facts.Owner; Platforms = @()
-        PolicyStoreSource = 'PersistentStore'; Profiles = [int]$profiles; RuleGroup = $Facts.Group; StatusCode = 65536 })
+        PolicyStoreSource = $(if ($Facts.PolicyStoreSource) { $Facts.PolicyStoreSource } else { 'PersistentStore' }); Profiles = [int]$profiles; RuleGroup = $Facts.Group; StatusCode = 65536 })
 }
 # Names of the rules a call means; a name that does not exist is an error of its own.
 function Find-DoubleRule($State, $Bound, $Cmdlet) {
