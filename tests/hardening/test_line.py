@@ -11,7 +11,6 @@ from citadelle.hardening import ssh
 from citadelle.hardening.judge import judge
 from citadelle.hardening.state import State
 from citadelle.hardening.waivers import Waiver
-from citadelle.operations import rollback
 from citadelle.operations.line import Admins, Change, change
 from tests.hardening.states import TABLE, TODAY
 
@@ -132,31 +131,6 @@ def test_ssh_for_no_named_network_is_set_right(anywhere: str) -> None:
     assert verdicts["WIN-FWL-08"] == "fail"
 
 
-@pytest.mark.parametrize(
-    ("addresses", "status", "is_set"),
-    [
-        (["10.1.2.0/255.255.255.0", "10.1.0.1-10.1.0.9"], "pass", False),
-        (["10.1.0.0/255.255.0.0", "10.2.0.9"], "pass", True),
-        (["10.1.255.9-10.2.0.9"], "pass", True),
-        (["fe80::1"], "pass", True),
-        *((["10.1.2.3", keyword], "fail", True) for keyword in ("Any", "0.0.0.0/0", "LocalSubnet", "Internet")),
-    ],
-)
-def test_a_rule_of_another_name_opens_ssh_to_no_more_than_the_networks_of_administration(
-    addresses: list[str], status: str, is_set: bool
-) -> None:
-    wide = OTHER | {"Name": "wide", "RemoteAddress": addresses}
-    found = plan(ssh_openings=[OTHER, wide])
-    assert found.values == ({"ssh_openings": "WIN-FWL-12", "openings": ["wide"]} if is_set else {})
-    assert plan(Admins("operator"), ssh_openings=[wide]) == Change(), "no networks are set"
-    managed = wide | {"managed": "Company: servers"}
-    assert plan(ssh_openings=[managed]) == Change(), "somebody else's to change"
-    state = State.parse({"format": 1, "sections": sections(ssh_openings=managed)})  # one item, as 5.1 writes it
-    verdicts = {one.control.id: one for one in judge(state, TABLE, [], host="pc1", groups=[], today=TODAY)}
-    assert verdicts["WIN-FWL-12"].status == status
-    assert verdicts["WIN-FWL-12"].why == ("wide is set by a group policy: Company: servers" if status == "fail" else "")
-
-
 def test_a_profile_that_no_policy_sets_is_put_right_beside_one_that_a_policy_does() -> None:
     profiles = sections()["firewall_profiles"]
     for one in profiles[1:]:
@@ -271,25 +245,3 @@ def test_one_change_at_a_time(seconds: int, told: str) -> None:
     assert plan(firewall_rules=[], rollback={"Armed": True, "Begun": False, "Seconds": 45}).refused is None
     right = plan(rollback={"Armed": True, "Begun": True, "Seconds": 45})
     assert (right.controls, right.refused is None) == ((), False), "it is right now, and would not stay so"
-
-
-@pytest.mark.parametrize("late", ["undoing", TimeoutError()])
-def test_a_question_that_waited_while_the_line_was_cut_tells_how_long(
-    monkeypatch: pytest.MonkeyPatch, late: str | TimeoutError
-) -> None:
-    """The one under way at the cut is answered when the line is back, or not in time: only the next one hears that the change is gone."""
-    now = 0.0
-    answers: list[tuple[float, str | TimeoutError]] = [(1.0, "waiting"), (57.0, late), (1.0, "gone")]
-
-    def ask(host: Any, keep: bool) -> str:
-        nonlocal now
-        seconds, said = answers.pop(0)
-        now += seconds
-        if isinstance(said, TimeoutError):
-            raise said
-        return said
-
-    monkeypatch.setattr(rollback, "_ask", ask)
-    monkeypatch.setattr(rollback.time, "monotonic", lambda: now)
-    monkeypatch.setattr(rollback.time, "sleep", lambda seconds: None)
-    assert rollback._await(None, 60) == ("gone", "no answer for 57 s")
