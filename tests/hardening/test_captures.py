@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 
@@ -181,6 +183,48 @@ def test_protectors_of_a_volume_come_alone_or_as_a_list() -> None:
     for protectors, expected in ((several, "compliant"), (alone, "missing_protectors")):
         state = parsed(bitlocker={**volume, "KeyProtector": protectors})
         assert [one["verdict"] for one in state.sections["bitlocker"]] == [expected]
+
+
+# Words of an English `manage-bde -status`, as the numbers of the cmdlets, which are the same in every language.
+WORDS = {"Conversion Status": ("VolumeStatus", {"Used Space Only Encrypted": 1, "Encryption in Progress": 2}),
+         "Protection Status": ("ProtectionStatus", {"Protection Off": 0, "Protection On": 1}),
+         "Encryption Method": ("EncryptionMethod", {"XTS-AES 128": 6})}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("clear-key", "clear_key"), ("in-progress", "encrypting")])
+def test_volumes_of_which_a_console_told(name: str, verdict: str) -> None:
+    told = dict(re.findall(r"(?m)^ *([\w ]+): +(.*?) *$", capture("bitlocker", f"manage-bde-status.{name}.txt")))
+    volume: dict[str, Any] = {key: numbers[told[word]] for word, (key, numbers) in WORDS.items() if word in told}
+    kinds = {"Password": 8, "Numerical Password": 3}
+    keys = re.findall(r"(?m)^ {8}(\w.*?) *$", capture("bitlocker", f"manage-bde-status.{name}.txt"))
+    volume |= {"MountPoint": "C:", "VolumeType": 0, "KeyProtector": [{"KeyProtectorType": kinds[one]} for one in keys]}
+    state = parsed(bitlocker=volume)
+    assert [one["verdict"] for one in state.sections["bitlocker"]] == [verdict]
+
+
+def test_the_volumes_of_a_genuine_desktop() -> None:
+    """Of WMI, which does not name protectors: without any, and with right ones."""
+    rows = [row["volume"] | row["conversionStatus"] | row["lockStatus"]
+            for row in json.loads(capture("bitlocker", "win32_encryptablevolume.mondoo-desktop.json"))]  # fmt: skip
+    for kinds, system in (([], "missing_protectors"), ([1, 3], "weak_method")):
+        keys = [{"KeyProtectorType": kind} for kind in kinds]
+        state = parsed(bitlocker=[
+            {**row, "MountPoint": row["DriveLetter"], "VolumeType": min(row["VolumeType"], 1), "VolumeStatus": row["ConversionStatus"],
+             "KeyProtector": keys if row["ConversionStatus"] else []} for row in rows])  # fmt: skip
+        assert [(one["volume"], one["verdict"]) for one in state.sections["bitlocker"]] == [
+            ("C:", system),
+            ("E:", "clear"),
+        ]
+
+
+def test_a_genuine_list_of_listening_sockets() -> None:
+    rows = json.loads(capture("firewall", "get-nettcpconnection.ps51.json"))
+    assert [row["State"] for row in rows] == [2], "2 is Listen"
+    ids = ("WIN-FWL-10", "WIN-FWL-11")
+    assert status(parsed(listeners=rows), *ids) == dict.fromkeys(ids, "pass")
+    for port, wrong in ((11434, "WIN-FWL-10"), (2375, "WIN-FWL-11")):
+        moved = [row | {"LocalPort": port} for row in rows]
+        assert status(parsed(listeners=moved), *ids) == dict.fromkeys(ids, "pass") | {wrong: "fail"}
 
 
 def test_something_else_is_no_state() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from citadelle.hardening.accelerators import accelerators
 from citadelle.hardening.judge import Verdict
 from citadelle.hardening.state import State
 from citadelle.operations.hardening import Change, changes, script
-from tests.hardening.states import TABLE, verdicts
+from tests.hardening.states import TABLE, capture, verdicts
 from tests.lab.powershell import Engine
 from tests.windows_double.conftest import Double, replace_program
 
@@ -71,12 +72,67 @@ def test_a_fresh_windows_has_no_query_that_fails(windows: Double) -> None:
     assert windows.starts("powershell.exe") == 1
 
 
-def test_a_french_windows_gets_the_verdicts_of_an_english_one(windows: Double) -> None:
+def captured(double: Double) -> None:
+    """What genuine PCs showed of volumes, rules and distributions, laid into the double, which began as other captures say."""
+    first = double.state["bitlocker"]["C:"]
+    rows = re.findall(
+        r"(?m)^(\w+) +(\w:) +[\d.]+ (\w+) +(\d+) +\{(.*?)[.}]", capture("bitlocker", "get-bitlockervolume.table.txt")
+    )
+    kinds = {"RecoveryPassword": "RecoveryPassword", "Pas": "Password", "Tpm": "Tpm"}
+    volumes = {
+        letter: first | {"VolumeType": kind, "VolumeStatus": status, "EncryptionPercentage": int(done), "KeyProtector": [
+            {"KeyProtectorId": f"{{{at:08}}}", "KeyProtectorType": kinds[one]} for at, one in enumerate(keys.split(", ")) if one
+        ]} for kind, letter, status, done, keys in rows
+    }  # fmt: skip
+    (other,) = [
+        rule for rule in json.loads(capture("firewall", "get-netfirewallrule.openssh.json")) if rule["Name"] == "sshd"
+    ]
+    firewall = double.state["firewall"]
+    named = {name: other[name] for name in ("DisplayName", "Description", "DisplayGroup", "Group")}
+    assert (other["Enabled"], other["Direction"], other["Action"], other["Profile"]) == (1, 1, 2, 0)
+    firewall["rules"]["sshd"] = firewall["rules"]["OpenSSH-Server-In-TCP"] | named
+    change_state(double, bitlocker=volumes, firewall=firewall)
+    registry = json.loads((double.home / "registry.json").read_text("utf-8-sig"))
+    version = dict(re.findall(r"(?m)^[* ] (\S+) +\w+ +(\d)", capture("wsl", "list-verbose.docker14686.txt")))
+    user = "HKEY_USERS\\S-1-5-21-1-2-3-1001\\Software\\Microsoft\\Windows\\CurrentVersion\\Lxss"
+    for row in capture("wsl", "lxss-registry.docker14686.txt").splitlines()[2:]:
+        name, state, shown = row.split()
+        flags = 15 if version[name] == "2" else 7
+        registry[f"{user}\\{{{name}}}"] = {
+            "DistributionName": name,
+            "State": int(state),
+            "Version": int(shown),
+            "Flags": flags,
+        }
+    msi = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Lxss\\MSI"
+    registry[msi] = {"Version": re.findall(r"WSL version: (\S+)", capture("wsl", "wsl-version.en.2.0.9.txt"))[0]}
+    (double.home / "registry.json").write_text(json.dumps(registry))
+
+
+def test_genuine_pcs_are_starts_and_a_french_one_gets_the_verdicts_of_an_english_one(windows: Double) -> None:
+    captured(windows)
     english = look(windows)
     windows.control("language", "fr")
     french = look(windows)
     assert (english.sections["session"]["language"], french.sections["session"]["language"]) == ("en-US", "fr-FR")
-    assert statuses(verdicts(french)) == statuses(verdicts(english))
+    found = verdicts(french)
+    assert {name: (one.status, one.found) for name, one in found.items()} == {
+        name: (one.status, one.found) for name, one in verdicts(english).items()
+    }
+    assert {name: found[name].found for name in found if found[name].status == "fail"}.items() >= {
+        "WIN-BIT-01": "volume=C: verdict=hardware_test",
+        "WIN-BIT-02": "volume=D: verdict=encrypting, volume=E: verdict=clear, volume=F: verdict=clear, volume=G: verdict=clear",
+        "WIN-FWL-08": "Name=OpenSSH-Server-In-TCP LocalAddress=Any RemoteAddress=Any",
+        "WIN-FWL-12": "Name=sshd RemoteAddress=Any",
+        "WIN-WSL-13": "2.0.9.0",
+        "WIN-WSL-14": "DistributionName=Legacy Flags=7, DistributionName=Ubuntu-18.04 Flags=7",
+    }.items()
+    shown = json.loads(capture("mfa", "dsregcmd-status.workgroup.expected.json"))
+    said = {name: value for part in shown.values() for name, value in part.items()}
+    read = french.sections["mfa"]
+    assert {name: read[name] for name in read if name in said} == {
+        name: said[name] for name in ("AzureAdJoined", "DomainJoined", "NgcSet", "AzureAdPrt", "SessionIsNotRemote")
+    }
 
 
 def test_a_query_that_fails_is_unknown_by_its_id_and_spoils_nothing_else(windows: Double) -> None:
