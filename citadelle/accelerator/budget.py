@@ -95,7 +95,7 @@ def plan(shape: Shape, others: int, decision: Decision, memory: int, given: Give
     A card that does not hold the weights is not counted on: the engine splits the blocks between card and processor.
     """
     limit = given.memory or _limit(memory)
-    weights = shape.weights + others
+    weights = round(shape.weights * (1 + decision.copies)) + others
     on_card = decision.memory is not None and weights + CONTEXTS[0] * shape.token <= _free(decision.memory)
     place: Literal["card", "memory"] = "card" if on_card else "memory"
     room = _free(decision.memory or 0) if on_card else in_bytes(limit) * 7 // 8

@@ -17,7 +17,7 @@ Engine = Literal["ollama", "llamacpp"]
 class Decision:
     """What runs. `overlay`: `compose/accelerator.<overlay>.yaml`, "" for none; `image`: name of its image in the images lock; `env`:
     what the overlay asks of stack.env; `device`: what computes; `refusal` and `hint`: why the host must stop; `unused`: what is
-    there and not used, each with the reason."""
+    there and not used, each with the reason; `copies`: what it keeps in memory beside the weights, in their size."""
 
     accelerator: str = "cpu"
     overlay: str = ""
@@ -26,6 +26,7 @@ class Decision:
     device: str = "the processor"
     experimental: bool = False
     memory: int | None = None
+    copies: float = 0
     refusal: str = ""
     hint: str = ""
     unused: tuple[str, ...] = ()
@@ -118,5 +119,6 @@ def _chosen(kind: Kind, hardware: Hardware, engine: Engine, unused: tuple[str, .
         device=name + (f", {memory >> 20} MiB" if memory and kind == "nvidia" else ""),
         experimental=variant.experimental,
         memory=memory,
+        copies=variant.copies,
         unused=unused,
     )

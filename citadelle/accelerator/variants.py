@@ -21,16 +21,16 @@ NO_NPU_IN_WSL = (
     "WSL 2 passes no neural processor through: its kernel has no DRM_ACCEL, and Windows refuses the calls of the drivers"
     " (github.com/microsoft/WSL/issues/40445, 40842)"
 )
-NO_XDNA_ENGINE = (
-    "no engine runs the locked GGUF on it: FastFlowLM serves model files of its own kind alone, which no lock names"
-)
-ROCM, OPENVINO = "ENGINE_ROCM_IMAGE", "ENGINE_OPENVINO_IMAGE"
+ROCM, OPENVINO, XDNA = "ENGINE_ROCM_IMAGE", "ENGINE_OPENVINO_IMAGE", "ENGINE_XDNA_IMAGE"
+XDNA_2 = "1022:17f0"
+PACKED = 16 / 4.5  # size of 16-bit weights in those of Q4_0, the smallest quantisation that is usual
 
 
 @dataclass(frozen=True)
 class Variant:
     """A kind of accelerator on a kind of host. `images`: by engine, the name of its image in the images lock; `obstacles`: what stands
-    against it on a host; `device`: the one it would use; `nodes`: its device files; `experimental`: never chosen unasked."""
+    against it on a host; `device`: the one it would use; `nodes`: its device files; `experimental`: never chosen unasked; `copies`: what it
+    keeps in memory beside the weights, in their size."""
 
     overlay: str
     images: dict[str, str]
@@ -38,6 +38,7 @@ class Variant:
     device: Callable[[Hardware], Device | None]
     nodes: tuple[str, ...] = ()
     experimental: bool = False
+    copies: float = 0
 
     def env(self, hardware: Hardware) -> dict[str, str]:
         """Device file and numeric groups for stack.env; Compose takes no group twice, so a second one that is none is a spare."""
@@ -116,15 +117,18 @@ def _npu(hardware: Hardware) -> Iterator[str]:
     device = _neural(hardware)
     if hardware.wsl:
         yield NO_NPU_IN_WSL
-    elif device and device.vendor == "amd":
-        yield (
-            NO_XDNA_ENGINE
-            if device.identity == "1022:17f0"
-            else "XDNA 1: no program runs language models on it under Linux"
-        )
-    else:
-        yield from _driver(device, ("intel_vpu",))
-        yield from _closed(hardware, device.node if device else "")
+        return
+    yield from _driver(device, ("intel_vpu",))
+    yield from _closed(hardware, device.node if device else "")
+
+
+def _xdna(hardware: Hardware) -> Iterator[str]:
+    device = _neural(hardware)
+    if device and device.identity != XDNA_2:
+        yield "XDNA 1: no program runs language models on it under Linux"
+        return
+    yield from _driver(device, ("amdxdna",))
+    yield from _closed(hardware, device.node if device else "")
 
 
 BOTH = {"ollama": "ENGINE_IMAGE"}
@@ -134,6 +138,7 @@ LINUX = {
     "intel": Variant("intel", BOTH | {"llamacpp": OPENVINO}, _intel, _card("intel"), (OF_DEVICE,)),
     "npu": Variant("npu", {"llamacpp": OPENVINO}, _npu, _neural, (OF_DEVICE,)),
 }
+XDNA_ON_LINUX = Variant("xdna", {"llamacpp": XDNA}, _xdna, _neural, (OF_DEVICE,), experimental=True, copies=PACKED)
 WSL = {
     "nvidia": LINUX["nvidia"],
     "amd": Variant("amd-wsl", {"ollama": ROCM}, _amd_wsl, _card("amd"), (DXG,), experimental=True),
@@ -144,7 +149,11 @@ WSL = {
 
 def variant_of(kind: str, hardware: Hardware) -> Variant:
     """How an accelerator is used on such a host."""
+    device = _neural(hardware) if kind == "npu" else None
+    if device and device.vendor == "amd" and not hardware.wsl:
+        return XDNA_ON_LINUX
     return (WSL if hardware.wsl else LINUX)[kind]
 
 
-OVERLAYS = sorted({variant.overlay for table in (LINUX, WSL) for variant in table.values()})
+VARIANTS = {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values(), XDNA_ON_LINUX)}
+OVERLAYS = sorted(VARIANTS)

@@ -25,7 +25,7 @@ PINS = COMPOSE / "images.lock.env"
 LLAMACPP_SUITE = "forky"
 BASES = {"ollama": ["OLLAMA_IMAGE", "PYTHON_IMAGE"], "llamacpp": ["DEBIAN_IMAGE", "PYTHON_IMAGE"]}
 # Engines for accelerators, beside the one of --engine: in the hosts' lock as ENGINE_<WORD>_IMAGE.
-FURTHER = {"rocm": "OLLAMA_ROCM_IMAGE", "openvino": "LLAMACPP_OPENVINO_IMAGE"}
+FURTHER = {"rocm": "OLLAMA_ROCM_IMAGE", "openvino": "LLAMACPP_OPENVINO_IMAGE", "xdna": "LLAMACPP_XDNA_IMAGE"}
 WATCHING = ["PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE"]
 SHOWING = ["GRAFANA_IMAGE", "LOKI_IMAGE"]
 UNREACHABLE = re.compile(r"failed to do request|dial tcp|no such host|connection refused|i/o timeout|TLS handshake")
@@ -42,7 +42,7 @@ def build(  # noqa: PLR0917  each is an option, by name
     further: Annotated[
         list[str] | None,
         typer.Option(
-            "--with", help="An engine for accelerators too, rocm or openvino (docs/accelerators.md); repeatable."
+            "--with", help="An engine for accelerators too, rocm, openvino or xdna (docs/accelerators.md); repeatable."
         ),
     ] = None,
     tls: Annotated[bool, typer.Option("--tls", help="Caddy too, for the setting stack_tls_port.")] = False,

@@ -91,6 +91,8 @@ def test_the_labs_genuine_model() -> None:
         (Decision("nvidia", memory=4 * GIB), 32 * GIB, Given(), (8192, 1, "-1", "24g", "memory")),
         (Decision("amd", memory=512 << 20), 32 * GIB, Given(), (8192, 1, "-1", "24g", "memory")),
         (Decision("npu"), 32 * GIB, Given(slots=4), (8192, 1, "-1", "24g", "memory")),
+        (Decision("npu", copies=3.5), 32 * GIB, Given(), (8192, 1, "-1", "24g", "memory")),
+        (Decision("npu", copies=3.5), 30 * GIB, Given(), (4096, 1, "-1", "22g", "memory")),
     ],
 )  # fmt: skip
 def test_budgets_of_mistral(
@@ -98,7 +100,7 @@ def test_budgets_of_mistral(
 ) -> None:
     budget = plan(MISTRAL, 0, decision, memory, given)
     assert (budget.context, budget.slots, budget.keep_alive, budget.memory, budget.place) == wanted
-    assert budget.need == MISTRAL.weights + budget.context * budget.slots * MISTRAL.token
+    assert budget.need == MISTRAL.weights * (1 + decision.copies) + budget.context * budget.slots * MISTRAL.token
 
 
 def test_what_is_planned_fits_whatever_the_memory() -> None:

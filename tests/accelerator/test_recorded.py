@@ -17,7 +17,7 @@ from citadelle.hardening.accelerators import accelerators
 from tests.accelerator.trees import DATA, KINDS, lay, output, read, recorded
 from tests.hardening.states import parsed
 
-ALL = frozenset({"ENGINE_IMAGE", "ENGINE_ROCM_IMAGE", "ENGINE_OPENVINO_IMAGE"})
+ALL = frozenset({"ENGINE_IMAGE", "ENGINE_ROCM_IMAGE", "ENGINE_OPENVINO_IMAGE", "ENGINE_XDNA_IMAGE"})
 
 
 def holds(decision: Decision, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_each_record_has_its_source_and_each_outcome_occurs() -> None:
             *recorded(kind).get("llamacpp", {}).values(),
         )
     }
-    assert overlays >= {"nvidia", "amd", "amd-wsl", "intel", "intel-wsl", "npu"}
+    assert overlays >= {"nvidia", "amd", "amd-wsl", "intel", "intel-wsl", "npu", "xdna"}
 
 
 def test_a_host_that_does_not_exist_yet_is_not_refused() -> None:

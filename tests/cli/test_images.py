@@ -178,13 +178,17 @@ def test_an_engine_for_accelerators_comes_beside_the_usual_one(
     ("word", "said"),
     [
         ("openvino", "pins give no digest: LLAMACPP_OPENVINO_IMAGE= in {pins}\nhint: citadelle images lock {tag}\n"),
-        ("cuda", "no such engine: cuda\nhint: --with rocm or --with openvino"),
+        (
+            "xdna",
+            "pins give no digest: LLAMACPP_XDNA_IMAGE= in {pins}\nhint: citadelle images lock LLAMACPP_XDNA_IMAGE=image:tag\n",
+        ),
+        ("cuda", "no such engine: cuda\nhint: --with rocm or --with openvino or --with xdna"),
     ],
 )
 def test_an_engine_without_a_pin_is_wrong_use(
     command: Command, machine: Machine, words: list[str], word: str, said: str
 ) -> None:
-    """That of OpenVINO is left open in the real file: no digest of it is known."""
+    """That of OpenVINO is left open in the real file: no digest of it is known. For XDNA 2 nobody publishes one."""
     (tag,) = re.findall(r"(?m)^#(LLAMACPP_OPENVINO_IMAGE=\S+)$", (ROOT / "compose/images.lock.env").read_text())
     pins = Path(words[-1])
     pins.write_text(f"{pins.read_text()}\n#{tag}\n")

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from citadelle.accelerator.variants import LINUX, WSL
+from citadelle.accelerator.variants import VARIANTS
 
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
 STACK_ENV = Path(__file__).with_name("stack.env")
@@ -44,11 +44,7 @@ COMBINATIONS = [
     *(Combination(engine, further="tls") for engine in ENGINES),
     Combination("ollama", further="observability"),
     Combination("ollama", further="tls+observability+dashboards"),
-    *sorted(
-        Combination(engine, variant.overlay)
-        for variant in {variant.overlay: variant for variant in (*LINUX.values(), *WSL.values())}.values()
-        for engine in variant.images
-    ),
+    *sorted(Combination(engine, variant.overlay) for variant in VARIANTS.values() for engine in variant.images),
 ]
 # The combinations without an accelerator are rendered by the genuine program in the fast tier too, the others with Docker's own tests.
 GENUINE = [

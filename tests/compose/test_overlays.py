@@ -16,7 +16,7 @@ WITH = [combination for combination in render.COMBINATIONS if combination.accele
 KINDS = ("services", "networks", "volumes")
 # By file, what it may add to a service that is there without it; an accelerator's file is `accelerator`.
 ADDS: dict[str, dict[str, set[str]]] = {
-    "accelerator": {"engine": {"devices", "group_add", "environment", "volumes"}},
+    "accelerator": {"engine": {"devices", "group_add", "environment", "ulimits", "volumes"}},
     "dashboards": {"tls": {"ports"}},
 }
 Model = dict[str, Any]
