@@ -36,7 +36,7 @@ FIELDS = frozenset({
 })
 # fmt: on
 # What else becomes a record, said by root's programs alone: what decides how the gateway answers has changed (trail.py).
-EVENTS = re.compile(r"(key|policy|model|release|silence)_(created|changed|removed)")
+EVENTS = re.compile(r"(key|policy|model|pseudonym|release|silence)_(created|changed|removed)")
 NOTE = frozenset({"id", "subject", "digest"})
 _TEXT = re.compile(r"[A-Za-z0-9 ._:/+-]{0,128}")
 ANCHOR = re.compile(r"[1-9][0-9]{0,17}:[0-9a-f]{64}")

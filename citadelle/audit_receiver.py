@@ -7,9 +7,9 @@ without --socket it takes the one that systemd gives. A line of JSON in, a line 
     {"op": "open", "record": {...}}       the same; from now on the record is not lost when the gateway is
     {"op": "close", "record": {...}}      {"id", "seq", "mac"} of the record, written; with the same id again: not written again
     {"op": "note", "event", "record"}     the same, of root alone: something else has happened (audit.EVENTS)
-    {"op": "totals", "since": [ts, ...]}  {"totals": {key: [[requests, tokens in, tokens out], ...]}}, a sum for each span of time
+    {"op": "totals", "since": [ts, ...], "keys": [id, ...]}   {"totals": {key: [[requests, tokens in, tokens out], ...]}}, for each span
 
-or {"error": text}. What is no field of a record, or longer than a name, is refused.
+or {"error": text}. What is no field of a record, or longer than a name, is refused. Ids of keys are written as pseudonyms (pseudonyms.py).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from citadelle import pseudonyms
 from citadelle.audit import HEAD, KEY, LOG, NOTHING, Problem, checked, files_of, noted, read_key, seal, totals, unseal
 
 PROGRAM = "/usr/local/lib/citadelle/audit_receiver.py"
@@ -48,10 +49,9 @@ class Log:
         if not key_file.exists() and not paths:
             key_file.write_text(secrets.token_hex(32))
         self._key, self.seq, self._mac, self._day = read_key(key_file), 0, NOTHING, ""
-        # Not a dict: the first of one that is emptied from its beginning is found past all that is gone.
-        self.recent: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        whole = self._resume(paths)
-        if whole:
+        self.pseudonyms = pseudonyms.opened(key_file.with_name(Path(pseudonyms.FILE).name))
+        self.recent: OrderedDict[str, dict[str, Any]] = OrderedDict()  # a dict finds its first past all that is gone
+        if self._resume(paths):
             self._open(paths[-1])
         self.append({"event": "start", "missing": max(0, self._head() - self.seq)})
         self.sync()
@@ -83,8 +83,7 @@ class Log:
         """Raises OSError when no request should begin: the rest of the disk is for the records of those under way."""
         if self.broken:
             raise self.broken
-        state = os.statvfs(self.folder)
-        if state.f_bavail * state.f_frsize < SPARE_BYTES:
+        if (state := os.statvfs(self.folder)).f_bavail * state.f_frsize < SPARE_BYTES:
             raise OSError(f"less than {SPARE_BYTES >> 20} MB free in {self.folder}")
 
     def append(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +93,8 @@ class Log:
         if self.broken:
             raise self.broken
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: UP017  Python 3.10
-        line, mac = seal(self._key, {"seq": self.seq + 1, "ts": now, **fields, "prev": self._mac})
+        named = {"seq": self.seq + 1, "ts": now, **self.pseudonyms.written(fields), "prev": self._mac}
+        line, mac = seal(self._key, named)
         if self._file < 0 or self._size > FILE_BYTES or now[:10] != self._day:
             self._open(self.folder / f"audit-{self.seq + 1:012}.jsonl")
         if os.write(self._file, line) != len(line):
@@ -144,6 +144,7 @@ class Receiver:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), SYNC_SECONDS)
             self.log.sync()
+            self.log.pseudonyms.look()
         self.stopping = True
         server.close()
 
@@ -153,8 +154,7 @@ class Peer(asyncio.Protocol):
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver, self._log = receiver, receiver.log
-        self._opened: dict[str, dict[str, Any]] = {}
-        self._rest = b""
+        self._opened, self._rest = dict[str, dict[str, Any]](), b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For asyncio."""
@@ -188,7 +188,8 @@ class Peer(asyncio.Protocol):
         try:
             message = json.loads(line.decode())
             if message["op"] == "totals":
-                return {"totals": totals(self._log.folder, message["since"])}
+                found = totals(self._log.folder, message["since"])
+                return {"totals": self._log.pseudonyms.summed(found, message.get("keys", []))}
             if message["op"] == "note":
                 return self._note(noted(message["event"], message["record"]))
             return self._record(message["op"], checked(message.get("record", {"id": ""})))

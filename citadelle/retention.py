@@ -2,9 +2,10 @@
 
 Runs on a host beside audit.py, keys.py and textfile.py, as root, by a timer (standard library, Python 3.10 or newer):
 
-retention.py --audit-days N [--journal-days N] [--figures-days N] [--logs-days N]
+retention.py --audit-days N [--pseudonym-days N] [--journal-days N] [--figures-days N] [--logs-days N]
 
     audit     whole files of the audit trail, oldest first; where it begins now is written down first, or its judge would miss them
+    secrets   of pseudonyms: the newest one makes place for another after --pseudonym-days; one whose records are gone is destroyed
     keys      entries of keys that ended before any record of them that is left
     journal   the host's journal
     figures   Prometheus deletes them itself, logs Loki: they are only looked at
@@ -15,6 +16,7 @@ A trail that does not hold is not touched: what is wrong stays to be judged, and
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from pathlib import Path
 if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from citadelle import audit, keys, textfile
+from citadelle import audit, keys, pseudonyms, textfile
 from citadelle.textfile import Sample
 
 PROGRAM = "/usr/local/lib/citadelle/retention.py"
@@ -86,6 +88,21 @@ def _ended(entry: dict) -> Oldest:
     return min((_stamp(entry[name]) for name in ("revoked", "expires") if name in entry), default=None)
 
 
+def rotated(before: float) -> None:
+    """Have a new secret, where the newest is from before. What fails here fails in the look at them too, and is a figure there."""
+    with contextlib.suppress(OSError, ValueError, LookupError):
+        if pseudonyms.opened(Path(pseudonyms.FILE)).rotate(before):
+            print("secrets: a new one from now on")
+
+
+def destroyed_secrets(before: float) -> Oldest:
+    """Destroy secrets that were replaced before; when the first of the others was."""
+    held = pseudonyms.opened(Path(pseudonyms.FILE))
+    if count := held.destroy(before):
+        print(f"secrets: destroyed {count}")
+    return held.replaced()
+
+
 def journal(before: float) -> Oldest:
     """Have journald delete whole files; the time of the first entry that is left."""
     command = ["journalctl", "--quiet", "--rotate", f"--vacuum-time={int(time.time() - before)}s"]
@@ -114,7 +131,7 @@ def lines(_before: float) -> Oldest:
 
 
 STORES: dict[str, Callable[[float], Oldest]] = {
-    "audit": trail, "keys": ended_keys, "journal": journal, "figures": figures, "logs": lines,
+    "audit": trail, "secrets": destroyed_secrets, "keys": ended_keys, "journal": journal, "figures": figures, "logs": lines,
 }  # fmt: skip
 
 
@@ -140,9 +157,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Delete what is older than it may be.")
     for store in ("audit", "journal", "figures", "logs"):
         parser.add_argument(f"--{store}-days", type=int, required=store == "audit")
+    parser.add_argument("--pseudonym-days", type=int)
     given = parser.parse_args()
-    wanted = {"audit": given.audit_days, "keys": given.audit_days, "journal": given.journal_days}
+    wanted = dict.fromkeys(("audit", "secrets", "keys"), given.audit_days) | {"journal": given.journal_days}
     wanted |= {"figures": given.figures_days, "logs": given.logs_days}
+    if given.pseudonym_days:
+        rotated(time.time() - given.pseudonym_days * DAY)
     samples = list(looked({store: days for store, days in wanted.items() if days}, time.time()))
     textfile.write(TARGET, textfile.text(samples, TEXTS))
     return 0 if all(value for name, _, value in samples if name == "citadelle_retention_ok") else 1

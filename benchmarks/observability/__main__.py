@@ -1,11 +1,11 @@
-"""`python -m benchmarks.observability append|spool|cost`: see README.md."""
+"""`python -m benchmarks.observability append|spool|outage|cost`: see README.md."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-from benchmarks.observability import append, cost, spool
+from benchmarks.observability import append, cost, outage, spool
 
 
 def main() -> None:
@@ -19,6 +19,9 @@ def main() -> None:
     of_spool.add_argument("--lines", type=int, default=100_000)
     of_spool.add_argument("--form", default="ecs", choices=["ecs", "ocsf"])
     of_spool.add_argument("--kills", type=int, default=0, help="how often rsyslog is killed meanwhile")
+    of_outage = words.add_parser("outage", help="a SIEM that is away from a PC of the lab, as it is deployed")
+    of_outage.add_argument("--lines", type=int, default=100_000)
+    of_outage.add_argument("--minutes", type=float, default=10)
     of_cost = words.add_parser("cost", help="processor time and memory on a PC of the lab")
     of_cost.add_argument("--seconds", type=int, default=60, help="of each window; four of them in a round")
     of_cost.add_argument("--rounds", type=int, default=3)
@@ -28,6 +31,8 @@ def main() -> None:
         found: dict[str, object] = {**spool.measure(given.lines, given.form, given.kills)}
     elif given.what == "append":
         found = {**append.measure(given.records, given.rounds)}
+    elif given.what == "outage":
+        found = {**outage.measure(given.lines, given.minutes)}
     else:
         found = cost.measure(given.seconds, given.rounds, given.rate)
     print(json.dumps(found, indent=1, ensure_ascii=False))

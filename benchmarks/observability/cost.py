@@ -22,7 +22,7 @@ from tests.lab.pcs import exec_in_pc
 from tests.lab.rollout import citadelle, rollout
 from tests.lab.state import SRV1
 from tests.shipping.loki import START, STOP
-from tests.shipping.siem import NAME, siem
+from tests.shipping.siem import NAME, Siem, siem
 
 SOCKETS = "citadelle-metrics.timer citadelle-trail.timer citadelle-relay.socket prometheus-node-exporter.socket"
 SERVICES = "citadelle-metrics citadelle-trail citadelle-relay prometheus-node-exporter citadelle-logs"
@@ -60,8 +60,8 @@ def do(line: str, stdin: bytes = b"") -> str:
 
 
 @contextmanager
-def deployed() -> Iterator[None]:
-    """srv1 with all parts; afterwards as it was."""
+def deployed() -> Iterator[Siem]:
+    """srv1 with all parts, and the double of its SIEM; afterwards as it was."""
     with tempfile.TemporaryDirectory() as name, siem(Path(name), address(1)) as double:
         given = {"observability": True, "logs": True, "logs_siem": f"{double.address}:{double.port}", "logs_siem_peer": NAME,
                  "logs_siem_folder": name, "logs_loki": True}  # fmt: skip
@@ -72,7 +72,7 @@ def deployed() -> Iterator[None]:
         do(START)
         try:
             _run(str(inventory))
-            yield
+            yield double
         finally:
             do(f"{ON}; {STOP}")
             _run("inventory")

@@ -10,7 +10,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from citadelle.cli import alerts, audit, certificates, escrow, gateway, image_lock, keys, live, lock, rag, trail
+from citadelle.cli import (
+    alerts,
+    audit,
+    certificates,
+    escrow,
+    gateway,
+    image_lock,
+    keys,
+    live,
+    lock,
+    pseudonyms,
+    rag,
+    trail,
+)
 from citadelle.cli import doctor as doctor_checks
 from citadelle.cli.controls import look
 from citadelle.cli.hosts import Serving, WindowsSide, both_sides, chosen, side_by_side
@@ -24,6 +37,8 @@ app = typer.Typer(
     help="Ask, show and judge the hosts of an inventory; build their images; lock, sign, fetch and verify their models.",
 )
 audit.app.command()(trail.verify)
+audit.app.command()(pseudonyms.resolve)
+audit.app.command()(pseudonyms.rotate)
 app.add_typer(alerts.app, name="alerts")
 app.command()(live.live_check)
 app.add_typer(audit.app, name="audit")

@@ -1,8 +1,8 @@
 """What else belongs into the audit trail, and what holds it from outside: run by a timer, as root.
 
 Runs alone on a host beside audit.py (standard library, Python 3.10 or newer): trail.py
-1. What decides how the gateway answers is looked at: keys, policies, models, the release, silences of alerts. What differs from the last
-   look becomes a record of the trail, whoever has changed it and however. The first look records all of it.
+1. What decides how the gateway answers is looked at: keys, the secrets of their pseudonyms, policies, models, the release, silences of
+   alerts. What differs from the last look becomes a record of the trail, whoever has changed it and however. The first look records all.
 2. The trail's newest record is signed (Ed25519) as an anchor, a line of ANCHORS, which rsyslog ships at once: who comes to be root later
    can write the log anew, but not what lies elsewhere. `citadelle audit verify --anchors` holds a log against them.
 """
@@ -36,6 +36,7 @@ ANCHOR_BYTES = 16 << 20  # then it begins anew, with the former one beside it
 SOCKET = Path("/run/citadelle/audit/audit.sock")
 KEYS = Path("/etc/citadelle/gateway/keys.json")
 MODELS = Path("/etc/citadelle/models.lock.json")
+SECRETS = Path("/var/lib/citadelle/audit/pseudonyms.json")
 RELEASE = Path("/opt/citadelle/current")
 ALERTS = Path("/usr/local/lib/citadelle/alerts.py")
 Seen = dict[str, str]
@@ -64,6 +65,12 @@ def models() -> Seen:
     return {one["name"]: digest(one) for one in listed}
 
 
+def pseudonyms() -> Seen:
+    """Secrets that pseudonyms of keys are made with, by their numbers."""
+    listed = json.loads(SECRETS.read_text())["secrets"] if SECRETS.exists() else []
+    return {str(one["number"]): digest(one["begin"]) for one in listed}
+
+
 def release() -> Seen:
     """The release that runs."""
     return {"current": RELEASE.resolve().name} if RELEASE.is_symlink() else {}
@@ -83,6 +90,7 @@ LOOKS: dict[str, Callable[[], Seen]] = {
     "key": keys,
     "policy": policies,
     "model": models,
+    "pseudonym": pseudonyms,
     "release": release,
     "silence": silences,
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle import audit, audit_receiver, certificates, keys, retention, textfile
+from citadelle import audit, audit_receiver, certificates, keys, pseudonyms, retention, textfile
 from citadelle.accelerator.budget import Budget, Given, Sizing
 from citadelle.accelerator.decision import Choice, Decision
 from citadelle.accelerator.hardware import Hardware
@@ -151,17 +151,20 @@ def planned(
 
 def host_files(settings: StackSettings, seen: ObservabilitySettings) -> list[files.File]:
     """What runs on the host beside the containers: the stack's script and units, and the programs of keys, audit and deletion."""
-    programs = {one.PROGRAM: str(one.__file__) for one in (keys, audit, audit_receiver, retention, textfile)}
+    programs = {
+        one.PROGRAM: str(one.__file__) for one in (keys, audit, audit_receiver, pseudonyms, retention, textfile)
+    }
     placed = [files.File(path, Path(source).read_bytes(), mode="755") for path, source in programs.items()]
     return [*placed, *files.role_files(FILES, MODES), files.File(PERIODS, periods(settings, seen).encode())]
 
 
 def periods(settings: StackSettings, seen: ObservabilitySettings) -> str:
     """How long each store may keep what it has, for the unit of the deletion."""
-    days = {"audit": settings.stack_audit_days, "journal": settings.stack_journal_days}
+    days = {"audit": settings.stack_audit_days, "pseudonym": settings.stack_pseudonym_days}
+    days |= {"journal": settings.stack_journal_days} if settings.stack_journal_days else {}
     days |= {"figures": seen.observability_days} if seen.observability else {}
     days |= {"logs": seen.observability_log_days} if seen.observability_grafana_port else {}
-    words = "".join(f" --{store}-days {count}" for store, count in days.items() if count)
+    words = "".join(f" --{store}-days {count}" for store, count in days.items())
     return f"[Service]\nExecStart=/usr/bin/python3 -I -B {retention.PROGRAM}{words}\n"
 
 

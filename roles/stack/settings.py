@@ -62,6 +62,12 @@ class StackSettings(RoleSettings):
     stack_audit_days: int = Field(
         365, ge=7, le=3650, description="How long records of the audit trail are kept, and keys that have ended."
     )
+    stack_pseudonym_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="How long a key keeps its pseudonym in the audit trail; the secrets behind them are destroyed after stack_audit_days.",
+    )
     stack_journal_days: int | None = Field(
         90,
         ge=1,

@@ -165,8 +165,10 @@ def test_totals_are_per_key_and_span(receiver: Receiver) -> None:
     line.request("b", key="bob", counted=1, prompt_tokens=5, completion_tokens=None)
     line.request("c", key="bob", counted=0, prompt_tokens=0, completion_tokens=0)
     line.request("d", key=None, counted=0)
-    sums = line.ask("totals", since=["2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"])["totals"]
+    ever = ["2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"]
+    sums = line.ask("totals", since=ever, keys=["alice", "bob", "carol"])["totals"]
     assert sums == {"alice": [[3, 30, 3], [0, 0, 0]], "bob": [[1, 5, 0], [0, 0, 0]]}
+    assert line.ask("totals", since=ever)["totals"].keys() == {receiver.name_of("alice"), receiver.name_of("bob")}
     assert line.ask("totals", since=["2999-01-01T00:00:00.000Z"])["totals"] == {}
 
 

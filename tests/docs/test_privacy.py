@@ -33,5 +33,7 @@ def test_every_field_of_the_log_is_named_and_no_other() -> None:
 def test_every_period_is_the_settings_own() -> None:
     told = dict(re.findall(r"`((?:stack|observability)_\w*days)` \((\d+)\)", PAGE))
     settings = StackSettings().model_dump() | ObservabilitySettings().model_dump()
-    assert told.keys() == {"stack_audit_days", "stack_journal_days", "observability_days", "observability_log_days"}
+    assert told.keys() == {
+        "stack_audit_days", "stack_pseudonym_days", "stack_journal_days", "observability_days", "observability_log_days",
+    }  # fmt: skip
     assert {name: int(days) for name, days in told.items()} == {name: settings[name] for name in told}

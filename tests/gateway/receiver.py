@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from citadelle import pseudonyms
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -73,6 +75,12 @@ class Receiver:
         """What it has written of a kind, in order."""
         lines = b"".join(path.read_bytes() for path in sorted(self.log.glob("audit-*.jsonl"))).splitlines()
         return [record for record in map(json.loads, lines) if record["event"] == kind]
+
+    def name_of(self, identity: str) -> str:
+        """What a key is called in the log now."""
+        held = pseudonyms.Pseudonyms(self.folder / "pseudonyms.json")
+        held.refresh()
+        return held.of(identity)
 
     def verify(self, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
         """The judge's word on the log."""

@@ -106,6 +106,14 @@ def keys(pc: Pc, *words: str) -> list[dict[str, Any]]:
     return json.loads(done.stdout)
 
 
+def pseudonyms_of(pc: Pc, identity: str) -> list[dict[str, str]]:
+    """By the command, over SSH."""
+    command = [sys.executable, "-m", "citadelle.cli", "audit", "resolve", identity, "--host", pc.name, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("pc", ["pc1"], indirect=True)
 def test_documents_are_asked_in_chat_by_keys_of_their_group(pc: Pc, read: Read) -> None:
     """With its sources for who may see the document; for others the documents do not say. The audit tells which was which."""
@@ -122,7 +130,8 @@ def test_documents_are_asked_in_chat_by_keys_of_their_group(pc: Pc, read: Read) 
     assert (other["sources"], "documents do not contain" in other["choices"][0]["message"]["content"]) == ([], True)
     assert "sources" not in chat(pc, read, made[next(iter(names))], "Hello", rag=False)
     records = [json.loads(line) for line in read(pc, "cat /var/log/citadelle/audit/*.jsonl | tail -n 20").splitlines()]
-    told = [(record["key"], record["passages"], record["code"]) for record in records if record.get("key") in names]
+    whose = {row["name"]: row["id"] for name in names for row in pseudonyms_of(pc, name)}
+    told = [(whose[one["key"]], one["passages"], one["code"]) for one in records if one.get("key") in whose]
     board, other = names
     assert told == [(board, True, None), (other, False, "no_answer"), (board, False, None)]
     for name in names:

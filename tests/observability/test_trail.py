@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from citadelle import anchors, audit
+from citadelle import anchors, audit, pseudonyms
 from citadelle.observability import trail
 from tests.audit.conftest import Line
 from tests.gateway.receiver import Receiver, receiving
@@ -23,6 +23,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Receiver:
     with receiving(tmp_path / "audit") as receiver:
         places = {
             "STATE": tmp_path / "state", "ANCHORS": tmp_path / "anchors.jsonl", "SOCKET": receiver.socket, "KEYS": tmp_path / "keys.json",
+            "SECRETS": tmp_path / "audit/pseudonyms.json",
             "MODELS": tmp_path / "models.json", "RELEASE": tmp_path / "current", "ALERTS": tmp_path / "none",
         }  # fmt: skip
         for name, path in places.items():
@@ -39,9 +40,11 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Receiver:
 
 
 def told(receiver: Receiver) -> list[tuple[str, str]]:
+    held = pseudonyms.opened(receiver.folder / "pseudonyms.json")
+    whose = held.known(["alice", "bob _x_"])
     lines = b"".join(path.read_bytes() for path in sorted(receiver.log.glob("audit-*.jsonl"))).splitlines()
     return [
-        (record["event"], record["subject"])
+        (record["event"], whose.get(record["subject"], record["subject"]))
         for record in map(json.loads, lines)
         if audit.EVENTS.fullmatch(record["event"])
     ]
@@ -53,6 +56,7 @@ def test_whoever_changes_it_is_on_record(host: Receiver) -> None:
         ("key_created", "alice"),
         ("policy_created", "gateway.yaml"),
         ("model_created", "m:1"),
+        ("pseudonym_created", "1"),
         ("release_created", "current"),
     ]
     assert told(host) == first
@@ -62,7 +66,7 @@ def test_whoever_changes_it_is_on_record(host: Receiver) -> None:
     (trail.RELEASE / "policies/gateway.yaml").write_text("a: 2\n")
     trail.MODELS.write_text("{")  # cannot be read: nothing is said of models, and nothing is forgotten
     assert trail.main() == 0
-    assert told(host)[4:] == [("key_removed", "alice"), ("key_created", "bob _x_"), ("policy_changed", "gateway.yaml")]
+    assert told(host)[5:] == [("key_removed", "alice"), ("key_created", "bob _x_"), ("policy_changed", "gateway.yaml")]
     assert host.verify().returncode == 0
 
 
@@ -71,7 +75,7 @@ def test_what_could_not_be_recorded_is_recorded_later(host: Receiver) -> None:
     assert trail.main() == 1
     host.start()
     assert trail.main() == 0
-    assert len(told(host)) == 4
+    assert len(told(host)) == 5
 
 
 def test_what_was_recorded_before_a_failure_is_not_recorded_again(
@@ -88,14 +92,14 @@ def test_what_was_recorded_before_a_failure_is_not_recorded_again(
         assert trail.main() == 1
     assert len(told(host)) == 2
     assert trail.main() == 0
-    assert len(told(host)) == len(set(told(host))) == 4
+    assert len(told(host)) == len(set(told(host))) == 5
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"key": 5}'])
 def test_a_last_look_that_makes_no_sense_stops_nothing(host: Receiver, content: str) -> None:
     (trail.STATE / "seen.json").write_text(content)
     assert trail.main() == 0
-    assert len(told(host)) == 4
+    assert len(told(host)) == 5
 
 
 def test_only_known_events_and_short_values(host: Receiver) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from citadelle import audit, audit_receiver, keys, retention
+from citadelle import audit, audit_receiver, keys, pseudonyms, retention
 from citadelle.retention import DAY
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
@@ -114,6 +114,23 @@ def test_keys_that_ended_long_ago_are_forgotten_and_others_not(host: Path) -> No
     found = looked(keys=15)
     assert [entry["id"] for entry in keys.Keys(host).entries()] == ["operator", "valid", "to-come", "lately"]
     assert age(found, "keys") == 3
+
+
+def test_secrets_of_pseudonyms_change_and_are_destroyed(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = host / "pseudonyms.json"
+    monkeypatch.setattr(pseudonyms, "FILE", str(file))
+    listed = [{"number": one, "begin": stamp(days), "secret": "00" * 32} for one, days in ((1, 90), (2, 60), (3, 31))]
+    file.write_text(json.dumps({"secrets": listed}))
+    retention.rotated(NOW - 30 * DAY)
+    found = looked(secrets=45)
+    assert [one["number"] for one in json.loads(file.read_text())["secrets"]] == [2, 3, 4]
+    assert (age(found, "secrets"), found["limit_seconds", "secrets"]) == (31, 45 * DAY)
+    assert capsys.readouterr().out == "secrets: a new one from now on\nsecrets: destroyed 1\n"
+    file.write_text("{")
+    retention.rotated(NOW)
+    assert looked(secrets=45)["ok", "secrets"] == 0
 
 
 def test_the_age_of_figures_and_lines_is_that_of_the_oldest(host: Path) -> None:

@@ -63,7 +63,7 @@ class Gateway:
         await receive()
         settings = self._settings
         if settings.audit_socket:
-            self._trail = Trail(settings.audit_socket, self.rules.versions, self._limiter.restore)
+            self._trail = Trail(settings.audit_socket, self.rules.versions, self._limiter.restore, self._keys.ids)
         self._inference = Inference(settings, self.rules, self._limiter, self._trail)
         stop = self._metrics.serve(settings.host, settings.metrics_port) if settings.metrics_port else None
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)

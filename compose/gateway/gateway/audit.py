@@ -26,9 +26,15 @@ _ANCHOR_EVERY = 100  # records; each anchor goes into the log of the gateway, wh
 
 
 class Trail:
-    """The connection to the receiver. `versions` go into every record; `restore` gets what each key used today before this gateway."""
+    """The connection to the receiver. `versions` go into every record; `restore` gets what each key used today before this gateway.
 
-    def __init__(self, path: Path, versions: dict[str, str], restore: Restore) -> None:
+    `keys` gives the ids to ask about: the receiver keeps pseudonyms of them.
+    """
+
+    def __init__(
+        self, path: Path, versions: dict[str, str], restore: Restore, keys: Callable[[], list[str]] = list
+    ) -> None:
+        self._keys = keys
         self._path, self._versions, self._restore, self._restored = str(path), versions, restore, False
         self._link: Link | None = None
         self._connecting: asyncio.Future[Link] | None = None
@@ -155,7 +161,8 @@ class Trail:
         now = datetime.now(UTC).timestamp()
         minute, day = now // MINUTE * MINUTE, now // DAY * DAY
         spans = [day, max(day, minute - MINUTE), max(day, minute)]
-        said = await link.said(orjson.dumps({"op": "totals", "since": [_text(moment) for moment in spans]}) + b"\n")
+        asked = {"op": "totals", "since": [_text(moment) for moment in spans], "keys": self._keys()}
+        said = await link.said(orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE))
         if "totals" not in said:
             raise ConnectionError
         for name, sums in said["totals"].items():

@@ -73,6 +73,11 @@ class KeyRing:
         now = datetime.now(UTC)
         return sum(not key.revoked and (key.expires is None or now < key.expires) for key in self._keys.values())
 
+    def ids(self) -> list[str]:
+        """Of all keys, in force or not."""
+        self._refresh()
+        return [key.id for key in self._keys.values()]
+
     def find(self, headers: Headers) -> Key:
         """The key that a request brings, in force or not. Raise Refusal (401) for none, an unknown one, or several."""
         self._refresh()
