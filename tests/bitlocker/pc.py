@@ -23,22 +23,15 @@ from citadelle.escrow.plan import plan
 from citadelle.escrow.preflight import VALUES
 from citadelle.escrow.store import Entry, Escrow
 from citadelle.escrow.work import Choice, Plan
-from citadelle.facts.hardening import SCRIPT
 from citadelle.hardening.state import State
 from citadelle.operations.bitlocker import volumes
 from citadelle.operations.bitlocker_steps import Vault
 from tests.windows_double.conftest import Double
+from tests.windows_double.looks import only
 
 # The genuine look, of the sections that the plan reads: the others take most of its time.
 SECTIONS = ("version", "disks", "tpm", "secure_boot", "bitlocker")
-GUARD = "$errors = [ordered]@{}\n"
-ONLY = GUARD + "$only = @(" + ", ".join(f"'{name}'" for name in SECTIONS) + ")\n"
-LOOK = powershell.query(
-    powershell.assign(values=VALUES)
-    + SCRIPT.replace(GUARD, ONLY)
-    .replace("    try { $sections[$name] =", "    if ($only -contains $name) { try { $sections[$name] =")
-    .replace("catch { Add-Failure $name $_ }\n}", "catch { Add-Failure $name $_ } }\n}")
-)
+LOOK = only(SECTIONS, VALUES)
 
 
 class Killed(BaseException):

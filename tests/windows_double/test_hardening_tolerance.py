@@ -23,6 +23,7 @@ CLASSES = {"computer": "Win32_ComputerSystem", "disks": "Win32_LogicalDisk", "de
            "drivers": "Win32_SystemDriver"}  # fmt: skip
 CMDLETS = {"tpm": "Get-Tpm", "secure_boot": "Confirm-SecureBootUEFI", "npus": "Get-PnpDevice", "bitlocker": "Get-BitLockerVolume",
            "firewall_profiles": "Get-NetFirewallProfile", "firewall_rules": "Get-NetFirewallRule",
+           "ssh_openings": "Get-NetFirewallApplicationFilter",
            "hyperv_firewall": "Get-NetFirewallHyperVVMSetting", "hyperv_rules": "Get-NetFirewallHyperVRule",
            "listeners": "Get-NetTCPConnection", "defender": "Get-MpComputerStatus", "defender_preferences": "Get-MpPreference",
            "accounts": "Get-LocalUser", "version": "Get-ItemProperty"}  # fmt: skip
