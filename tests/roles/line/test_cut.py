@@ -58,13 +58,6 @@ def test_keys_without_ours_lock_out_and_the_pc_comes_back(
     assert roll(line_keys=[mine, other_key]).changed_nothing
 
 
-def test_tokens_alone_lock_a_plain_key_out(pc: LinePC, cut: Callable[..., Run]) -> None:
-    before = pc.snapshot
-    run = cut(line_tokens=True)
-    assert (run.code, "the host has gone back by itself: key is refused" in run.output) == (1, True), run.output
-    assert pc.snapshot == before
-
-
 def test_a_controller_that_is_killed_leaves_a_pc_that_goes_back(
     pc: LinePC, roll: Roll, kill_after: Callable[..., None], other_key: str
 ) -> None:
