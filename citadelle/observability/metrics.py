@@ -1,7 +1,9 @@
-"""How a host is, as text for node_exporter: containers, packet filter, certificate, audit trail. Run by a timer, as root.
+"""How a host is, as text for node_exporter: containers, packet filter, certificate, audit trail, backup, accelerators. By a timer, as root.
 
-Runs on a host beside audit.py and textfile.py (standard library, Python 3.10 or newer): metrics.py [--audit-seconds N]. Each look that
-fails is `citadelle_probe_ok` 0, and an alert of its own: what cannot be measured must not look like what is well.
+Runs on a host beside audit.py and textfile.py (standard library, Python 3.10 or newer): metrics.py [--audit-seconds N] [--backup FILE]; the
+time of FILE is when the last backup has ended well. Docker's own figures are not asked for: they would be open to every process of the
+host, on a port without a login. Each look that fails is `citadelle_probe_ok` 0, and an alert of its own: what cannot be measured must not
+look like what is well.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if not __package__:  # run as a file: its folder is the package `citadelle`, on 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from citadelle import audit, textfile
+from citadelle.observability import accelerators
 from citadelle.textfile import Sample
 
 PROGRAM = "/usr/local/lib/citadelle/metrics.py"
@@ -29,16 +32,24 @@ RELEASE = Path("/opt/citadelle/current")
 CERTIFICATE = Path("/etc/citadelle/tls/certificate.pem")
 FIREWALL = Path("/etc/citadelle/firewall.nft")
 LOGS = Path("/etc/citadelle/logs/rsyslog.conf")
+DOCKER = Path("/sys/fs/cgroup/system.slice/docker.service/memory.current")
 TEXTS = {
     "citadelle_probe_ok": "Whether a look at the host worked.",
     "citadelle_container_running": "Whether a service of the current release runs.",
     "citadelle_container_healthy": "Whether its health check agrees.",
     "citadelle_container_restarts": "How often Docker has started it again.",
     "citadelle_container_image_match": "Whether it runs the image that the release names by digest.",
+    "citadelle_docker_containers": "Containers that Docker has, by their state, those of others too.",
+    "citadelle_docker_memory_bytes": "Memory that Docker itself takes.",
     "citadelle_firewall_loaded": "Whether the host's own table of the packet filter is there.",
     "citadelle_firewall_packets_total": "Packets that it has refused, or let pass unasked.",
     "citadelle_certificate_not_after_timestamp_seconds": "When the certificate of TLS ends.",
     "citadelle_logs_running": "Whether logs are shipped, where they shall be.",
+    "citadelle_trail_ok": "Whether changes are recorded and the audit trail anchored, where they shall be.",
+    "citadelle_anchor_timestamp_seconds": "When the newest anchor was made.",
+    "citadelle_backup_watched": "Whether the settings name a backup.",
+    "citadelle_backup_timestamp_seconds": "When the last backup has ended well; 0: never.",
+    **accelerators.TEXTS,
     "citadelle_audit_valid": "Whether the audit trail's chain holds.",
     "citadelle_audit_checked_timestamp_seconds": "When that was judged.",
 }
@@ -54,7 +65,12 @@ def answer(*command: str) -> str:
 
 def containers() -> Iterator[Sample]:
     """Every service of the current release, whether its container is there or not."""
-    ids = answer("docker", "ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=citadelle").split()
+    form = '{{.ID}} {{.State}} {{.Label "com.docker.compose.project"}}'
+    rows = [line.split(" ") for line in answer("docker", "ps", "--all", "--format", form).splitlines()]
+    states = [state for _, state, _ in rows]
+    for state in sorted({"running", "exited", *states}):
+        yield "citadelle_docker_containers", {"state": state}, states.count(state)
+    ids = [one for one, _, project in rows if project == "citadelle"]
     found = json.loads(answer("docker", "container", "inspect", *ids)) if ids else []
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in found:  # also one that somebody has put beside those of Compose, under the name of a service
@@ -107,11 +123,30 @@ def certificate() -> Iterator[Sample]:
 
 
 def logs() -> Iterator[Sample]:
-    """Whether who ships them runs, where a deploy has told it what to ship."""
+    """Whether who ships them runs, and who records changes and anchors, where a deploy has told them to."""
     if LOGS.exists():
-        command = ["systemctl", "is-active", "--quiet", "citadelle-logs.service"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
-        yield "citadelle_logs_running", {}, not done.returncode
+        units = ("citadelle-logs.service", "citadelle-trail.timer", "citadelle-trail.service")
+        said = answer("systemctl", "show", "--property=ActiveState,Result", *units)
+        shipping, timer, run = (
+            dict(line.split("=", 1) for line in part.splitlines()) for part in said.strip().split("\n\n")
+        )
+        yield "citadelle_logs_running", {}, shipping["ActiveState"] == "active"
+        yield "citadelle_trail_ok", {}, timer["ActiveState"] == "active" and run["Result"] == "success"
+        anchors = Path(audit.ANCHORS)
+        yield "citadelle_anchor_timestamp_seconds", {}, anchors.stat().st_mtime if anchors.exists() else 0
+
+
+def docker() -> Iterator[Sample]:
+    """What Docker itself takes, where its unit has a group of its own."""
+    if DOCKER.exists():
+        yield "citadelle_docker_memory_bytes", {}, int(DOCKER.read_text())
+
+
+def backup(file: Path | None) -> Iterator[Sample]:
+    """When it has ended well, of a file that the settings name; one that is absent is one that never did."""
+    yield "citadelle_backup_watched", {}, file is not None
+    if file:
+        yield "citadelle_backup_timestamp_seconds", {}, file.stat().st_mtime if file.exists() else 0
 
 
 def trail(seconds: float, now: float) -> Iterator[Sample]:
@@ -160,13 +195,17 @@ def main() -> int:
     """Look and write; always 0: what failed is in what was written."""
     parser = argparse.ArgumentParser(description="Write how this host is.")
     parser.add_argument("--audit-seconds", type=float, default=900)
-    seconds, now = parser.parse_args().audit_seconds, time.time()
+    parser.add_argument("--backup", type=Path)
+    given, now = parser.parse_args(), time.time()
     probes = {
         "containers": containers,
         "firewall": firewall,
         "certificate": certificate,
         "logs": logs,
-        "audit": lambda: trail(seconds, now),
+        "docker": docker,
+        "backup": lambda: backup(given.backup),
+        "accelerators": accelerators.samples,
+        "audit": lambda: trail(given.audit_seconds, now),
     }
     textfile.write(TARGET, textfile.text(list(looked(probes)), TEXTS))
     return 0

@@ -7,7 +7,7 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy
 
 from citadelle import audit, textfile
-from citadelle.observability import alerts, config, metrics, relay, vault
+from citadelle.observability import accelerators, alerts, config, metrics, relay, vault
 from citadelle.operations import files
 from citadelle.operations import observability as operations
 from citadelle.settings import DeployError
@@ -77,13 +77,16 @@ def drop_ins(settings: ObservabilitySettings) -> list[files.File]:
     }
     texts["citadelle-metrics.timer"] = f"[Timer]\nOnUnitActiveSec={seconds}s\n"
     command = f"/usr/bin/python3 -I -B {metrics.PROGRAM} --audit-seconds {settings.observability_audit_seconds}"
+    command += f" --backup {settings.observability_backup}" if settings.observability_backup else ""
     texts["citadelle-metrics.service"] = f"[Service]\nExecStart=\nExecStart={command}\n"
     return [files.File(f"{SYSTEM}/{unit}.d/settings.conf", text.encode()) for unit, text in texts.items()]
 
 
 def host_files(settings: ObservabilitySettings) -> list[files.File]:
     """Programs, units, and the secrets, those in memory."""
-    sources = {one.PROGRAM: Path(str(one.__file__)) for one in (alerts, audit, metrics, relay, textfile, vault)}
+    sources = {
+        one.PROGRAM: Path(str(one.__file__)) for one in (accelerators, alerts, audit, metrics, relay, textfile, vault)
+    }
     placed = [files.File(path, source.read_bytes(), mode="755") for path, source in sources.items()]
     given = secrets(settings)
     sealed = files.File(str(vault.GIVEN), json.dumps(given, sort_keys=True).encode(), mode="400")

@@ -93,7 +93,24 @@ class ObservabilitySettings(RoleSettings):
     observability_certificate_days: int = Field(
         14, ge=1, description="How long the certificate of TLS has to hold still."
     )
+    observability_backup: str | None = Field(
+        None,
+        pattern=r"^/[A-Za-z0-9._/-]{1,200}$",
+        description="File on the host, below /var or /srv, that a backup touches when it has ended well; None: nobody watches that.",
+    )
+    observability_backup_hours: int = Field(26, ge=1, description="How old the last backup may be.")
+    observability_accelerator_temperature: float = Field(
+        90, gt=0, description="Degrees Celsius of a graphics processor: more are an alert."
+    )
     observability_restarts: int = Field(2, ge=0, description="How often a container may start again within 15 minutes.")
+
+    @field_validator("observability_backup")
+    @classmethod
+    def _is_seen_there(cls, path: str | None) -> str | None:
+        # Who looks has no homes and a /tmp of its own.
+        if path is not None and (not path.startswith(("/var/", "/srv/")) or path.startswith("/var/tmp/")):  # noqa: S108
+            raise ValueError("below /var or /srv, not in /var/tmp")
+        return path
 
     @field_validator("observability_hours")
     @classmethod
@@ -192,6 +209,8 @@ class ObservabilitySettings(RoleSettings):
             "temperature",
             "certificate_days",
             "restarts",
+            "backup_hours",
+            "accelerator_temperature",
             "audit_seconds",
         )
         return {name: getattr(self, f"observability_{name}") for name in names}

@@ -17,9 +17,11 @@ class Case(NamedTuple):
 LIMITS = {
     "refused_keys": 10, "limited_requests": 50, "engine_failures": 5, "tokens_hour": 50000, "first_byte_seconds": 60,
     "disk_free": 0.1, "audit_seconds": 900, "memory_free": 0.05, "temperature": 90, "certificate_days": 14, "restarts": 2,
+    "backup_hours": 26, "accelerator_temperature": 90,
 }  # fmt: skip
 FILE = '{file="/var/lib/node_exporter/textfile/citadelle_host.prom"}'
 DISK = '{mountpoint="/",fstype="ext4"}'
+CARD = '{device="0000:01:00.0",kind="gpu"}'
 TEMPERATURE = '{chip="coretemp",sensor="temp1"}'
 
 
@@ -81,6 +83,18 @@ CASES = {
     "AuditChainBroken": Case(*gauge("citadelle_audit_valid")),
     "AuditUnchecked": Case(
         {"citadelle_audit_checked_timestamp_seconds": "0x70"}, {"citadelle_audit_checked_timestamp_seconds": "0+60x70"}, 62
+    ),
+    "ChangesUnrecorded": Case(
+        {"citadelle_trail_ok": "1 0x20", "citadelle_anchor_timestamp_seconds": "0+60x20"},
+        {"citadelle_trail_ok": "1 0 1x20", "citadelle_anchor_timestamp_seconds": "0+60x20"},
+    ),
+    "BackupTooOld": Case(
+        {"citadelle_backup_timestamp_seconds": "-93600x20"}, {"citadelle_backup_timestamp_seconds": "-93600x8 0x20"},
+    ),
+    "AcceleratorHot": Case(
+        {f"citadelle_accelerator_temperature_celsius{CARD}": "91x20"},
+        {f"citadelle_accelerator_temperature_celsius{CARD}": "90x20"},
+        labels={"device": "0000:01:00.0", "kind": "gpu"},
     ),
     "AuditUnavailable": Case(refused("audit_unavailable", "0 0 1x20"), refused("audit_unavailable", "4x20"), 4),
     "TargetDown": Case({'up{job="gateway"}': "1 0x20"}, {'up{job="gateway"}': "1 0 1x20"}, labels={"job": "gateway"}),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from citadelle import audit, textfile
-from citadelle.observability import metrics
+from citadelle.observability import accelerators, metrics
 
 PIN = "r.example/rag:1@sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -43,12 +44,16 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def lines(*found: dict, said: dict[str, str]) -> set[str]:
-    said |= {"docker ps": "id", "docker container": json.dumps(found)}
-    return {
-        line
-        for line in textfile.text(list(metrics.containers()), metrics.TEXTS).splitlines()
-        if not line.startswith("#")
+    said |= {"docker ps": "id running citadelle\nid2 paused \n", "docker container": json.dumps(found)}
+    return texts(metrics.containers()) - {
+        'citadelle_docker_containers{state="running"} 1',
+        'citadelle_docker_containers{state="paused"} 1',
+        'citadelle_docker_containers{state="exited"} 0',
     }
+
+
+def texts(found: Iterator[textfile.Sample]) -> set[str]:
+    return {line for line in textfile.text(list(found), metrics.TEXTS).splitlines() if not line.startswith("#")}
 
 
 def test_a_container_is_what_the_release_says(said: dict[str, str]) -> None:
@@ -92,6 +97,77 @@ def test_a_look_that_fails_takes_no_other_along_and_leaves_nothing_half_said(
     assert capsys.readouterr().err == "audit cannot be measured: no\n"
 
 
+def unit(state: str, result: str = "success") -> str:
+    return f"Result={result}\nActiveState={state}\n"
+
+
+@pytest.mark.parametrize(
+    ("shipping", "timer", "run", "wanted"),
+    [
+        (unit("active"), unit("active"), unit("inactive"), (1, 1)),
+        (unit("failed", "exit-code"), unit("active"), unit("activating"), (0, 1)),
+        (unit("active"), unit("inactive"), unit("inactive"), (1, 0)),
+        (unit("active"), unit("active"), unit("failed", "timeout"), (1, 0)),
+    ],
+)
+def test_who_ships_and_who_records_changes_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, str], shipping: str, timer: str, run: str, wanted: tuple[int, int]
+) -> None:  # fmt: skip
+    monkeypatch.setattr(metrics, "LOGS", tmp_path / "rsyslog.conf")
+    monkeypatch.setattr(audit, "ANCHORS", str(tmp_path / "anchors.jsonl"))
+    assert list(metrics.logs()) == []
+    metrics.LOGS.touch()
+    said["systemctl show"] = "\n".join([shipping, timer, run])
+    found = {name: value for name, _, value in metrics.logs()}
+    assert (found["citadelle_logs_running"], found["citadelle_trail_ok"]) == wanted
+    assert found["citadelle_anchor_timestamp_seconds"] == 0
+    (tmp_path / "anchors.jsonl").touch()
+    assert {name: value for name, _, value in metrics.logs()}["citadelle_anchor_timestamp_seconds"] > 0
+
+
+def test_a_backup_is_as_old_as_its_file_and_one_without_a_file_never_was(tmp_path: Path) -> None:
+    file = tmp_path / "done"
+    assert texts(metrics.backup(None)) == {"citadelle_backup_watched 0"}
+    assert texts(metrics.backup(file)) == {"citadelle_backup_watched 1", "citadelle_backup_timestamp_seconds 0"}
+    file.touch()
+    os.utime(file, (1795867200, 1795867200))
+    assert "citadelle_backup_timestamp_seconds 1795867200" in texts(metrics.backup(file))
+
+
+CARDS = Path(__file__).parent / "data/accelerators"
+
+
+def test_accelerators_say_what_their_drivers_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerators, "NVIDIA", (str(tmp_path / "none"), str(tmp_path / "nvidia-smi")))
+    monkeypatch.setattr(accelerators, "SYS", tmp_path)
+    assert list(accelerators.samples()) == []
+    monkeypatch.setattr(accelerators, "SYS", CARDS / "sys")
+    amd, npu = '{device="0000:09:00.0",kind="gpu"}', '{device="0000:00:0b.0",kind="npu"}'
+    known = {
+        f"citadelle_accelerator_busy_ratio{amd} 0.040000000000000001",
+        f"citadelle_accelerator_memory_used_bytes{amd} 1490378752",
+        f"citadelle_accelerator_memory_bytes{amd} 8573157376",
+        f"citadelle_accelerator_busy_seconds_total{npu} 1.234567",
+        f"citadelle_accelerator_memory_used_bytes{npu} 4096",
+    }
+    assert texts(accelerators.samples()) == known
+    answer = (CARDS / "nvidia-smi.csv").read_text()
+    script = f"#!/bin/sh\n[ $# = 2 ] || exit 6\ncat <<'EOF'\n{answer}EOF\n"
+    (tmp_path / "nvidia-smi").write_text(script)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    nvidia, other = '{device="0000:01:00.0",kind="gpu"}', '{device="0000:02:00.0",kind="gpu"}'
+    assert texts(accelerators.samples()) - known == {
+        f"citadelle_accelerator_busy_ratio{nvidia} 0",
+        f"citadelle_accelerator_memory_used_bytes{nvidia} {596 << 20}",
+        f"citadelle_accelerator_memory_bytes{nvidia} {16376 << 20}",
+        f"citadelle_accelerator_temperature_celsius{nvidia} 43",
+        f"citadelle_accelerator_memory_used_bytes{other} {1234 << 20}",
+    }
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'; exit 9\n")
+    with pytest.raises(OSError, match="NVIDIA-SMI has failed"):
+        list(accelerators.samples())
+
+
 @pytest.fixture
 def trail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A log of two files with two records each, as the receiver writes one."""
@@ -133,16 +209,3 @@ def test_a_trail_whose_end_is_cut_off_or_whose_clock_went_back_is_judged(trail: 
     newest = trail / "audit-000000000003.jsonl"
     newest.write_bytes(newest.read_bytes().splitlines(keepends=True)[0])
     assert valid(50) == (False, 50)
-
-
-def test_whether_logs_are_shipped_is_said_where_they_shall_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`systemctl` is a double: it agrees to the questions that a file names."""
-    (tmp_path / "systemctl").write_text(f'#!/bin/sh\ngrep -qx -- "$1" {tmp_path}/agreed\n')
-    (tmp_path / "systemctl").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(metrics, "LOGS", tmp_path / "rsyslog.conf")
-    for told, agreed, said in ((False, "is-active", []), (True, "", [0]), (True, "is-active", [1])):
-        (tmp_path / "agreed").write_text(agreed + "\n")
-        if told:
-            metrics.LOGS.touch()
-        assert [value for _, _, value in metrics.logs()] == said
