@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rag import words
 from rag.passages import pieces
-from rag.store import Document, Reader, Vectors, Writer
+from rag.reader import Reader
+from rag.store import Document, Vectors, Writer
 
 Make = Callable[..., Reader]
 

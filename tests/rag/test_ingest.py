@@ -12,8 +12,9 @@ from rag import readers
 from rag.embedder import Embedder
 from rag.ingest import Ingestion, Report
 from rag.ranking import search
+from rag.reader import Reader
 from rag.readers import KINDS
-from rag.store import Reader, Vectors
+from rag.store import Vectors
 from rag.worker import Worker
 
 from tests.rag import documents
@@ -195,7 +196,7 @@ def test_vectors_of_the_same_embedder_are_taken_over_if_texts_were_embedded_the_
     report, reader = ingest(folder, embedder=embedder)
     assert (report.read, reader.dimension, embedder.asked) == (1, 4, 3)  # one to know the length, title, piece
     assert ingest(folder, embedder=embedder)[0].kept == 1
-    monkeypatch.setattr("rag.store.MADE", "otherwise")
+    monkeypatch.setattr("rag.reader.MADE", "otherwise")
     report, reader = ingest(folder, embedder=embedder)
     assert (report.read, report.kept) == (1, 0)
     assert found(reader, "prime") == ["a.md"]

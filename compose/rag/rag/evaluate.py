@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rag import words
 from rag.embedder import Embedder
 from rag.passages import pieces
-from rag.ranking import DEPTH, search
-from rag.store import Document, Reader, Vectors, Writer
+from rag.ranking import DEPTH, Told, by_stems, by_words, search
+from rag.reader import Reader
+from rag.store import Document, Vectors, Writer
 
 _EVERYBODY = frozenset({"everybody"})
 _AT = (1, 5, 10)
@@ -133,24 +136,24 @@ def _stored(path: Path, corpus: Path, embedder: Embedder | None) -> Reader:
 def _lists(store: Reader, vectors: dict[str, Vectors]) -> dict[str, Callable[[str, str], Iterable[str]]]:
     """What each index alone, and all together, give for a question: paths, best first."""
 
-    def ranked(index: str, terms: Callable[[str], list[str]]) -> Callable[[str, str], Iterable[str]]:
+    def ranked(by: Callable[[Reader, list[str], frozenset[str]], Told]) -> Callable[[str, str], Iterable[str]]:
         return lambda number, text: (
-            found.path for found in store.texts(store.ranked(index, terms(text), _EVERYBODY, DEPTH), _EVERYBODY)
+            found.path for found in store.texts(by(store, words.question(text), _EVERYBODY).best().tolist(), _EVERYBODY)
         )
 
     def together(number: str, text: str) -> Iterable[str]:
         return (hit.passage.path for hit in search(store, text, _EVERYBODY, DEPTH, vectors.get(number)))
 
-    lists = {"words": ranked("words", words.question), "stems": ranked("stems", words.question_stems)}
+    lists = {"words": ranked(by_words), "stems": ranked(by_stems)}
     if vectors:
         lists["vectors"] = lambda number, text: _near(store, vectors[number])
     return lists | {"fused": together}
 
 
 def _near(store: Reader, vector: Vectors) -> Iterable[str]:
-    ids, cosines = store.nearness(vector, _EVERYBODY)
-    best = [int(ids[place]) for place in (-cosines).argsort(kind="stable")[:DEPTH]]
-    return (found.path for found in store.texts(best, _EVERYBODY))
+    found = store.nearest(vector, _EVERYBODY, np.zeros(0, np.int64))
+    best = found.ids[(-found.products).argsort(kind="stable")[:DEPTH]]
+    return (found.path for found in store.texts(best.tolist(), _EVERYBODY))
 
 
 def _score(

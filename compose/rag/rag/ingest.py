@@ -17,8 +17,9 @@ from rag import words
 from rag.embedder import Embedder
 from rag.folder import Entry, entries
 from rag.passages import pieces
+from rag.reader import Reader
 from rag.readers import Text, Unreadable
-from rag.store import Document, Reader, StoreError, Vectors, Writer
+from rag.store import Document, StoreError, Vectors, Writer
 from rag.worker import SECONDS, Worker
 
 _FILE_BYTES = 200_000_000
@@ -67,7 +68,9 @@ class Ingestion:
 
     def run(self) -> Report:
         """Raise OSError, EmbedderError; the index that was there stays then."""
-        found = list(entries(self._source))
+        found = sorted(
+            entries(self._source), key=lambda entry: (sorted(entry.groups), entry.path)
+        )  # as `Writer` likes it
         report = Report(problems={entry.path: entry.problem for entry in found if entry.problem})
         fresh = self._target.with_name(f".{self._target.name}.{os.getpid()}")
         old = self._old()

@@ -56,8 +56,3 @@ def question(text: str) -> list[str]:
 def both_stems(word: str) -> list[str]:
     """A document is stemmed in its own language, so both stems of a question's word are asked for."""
     return list(dict.fromkeys(stem(word, name) for name in LANGUAGES))
-
-
-def question_stems(text: str) -> list[str]:
-    """The same for the index of stems."""
-    return list(dict.fromkeys(one for word in question(text) for one in both_stems(word)))

@@ -1,0 +1,69 @@
+"""Which vectors are nearest to a question's. Pure.
+
+Few are all looked at. Of many, the axes that hold most of them (their mean among these: models' vectors point one way) tell which thousand
+come into question, and those alone are compared whole: reading all numbers of all vectors is what takes the time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.store import Vectors
+
+Ids = npt.NDArray[np.int64]
+_WHOLE = 8_000_000  # numbers that are read without a thought: about a millisecond
+_AXES = 128
+_CANDIDATES = 1000
+_SAMPLE = 4096  # vectors that tell mean, spread and axes
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """`ids` in order, and the `products` of their vectors; `mean` and `spread` of the products of all that were asked for."""
+
+    ids: Ids
+    products: Vectors
+    mean: float = 0.0
+    spread: float = 1.0
+
+    def standard(self) -> Vectors:
+        """The products in spreads from the mean."""
+        return (self.products - np.float32(self.mean)) / np.float32(self.spread)
+
+
+class Near:
+    """`rows`: a vector for each id from 1."""
+
+    def __init__(self, rows: Vectors) -> None:
+        self.rows = rows
+        self._axes = self._short = np.zeros((0, 0), np.float32)
+        if rows.size > _WHOLE and rows.shape[1] > 2 * _AXES:
+            sample = rows[:: max(len(rows) // _SAMPLE, 1)]
+            self._axes = np.linalg.eigh(sample.T @ sample)[1][:, -_AXES:].T.astype(np.float32)
+            self._short = rows @ self._axes.T
+
+    def nearest(self, vector: Vectors, spans: Sequence[tuple[int, int]], also: Ids) -> Nearest:
+        """Of the ids in these spans those that are nearest, and those of `also`."""
+        total = sum(last - first + 1 for first, last in spans)
+        if not total:
+            return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        step = max(total // _SAMPLE, 1)
+        sample = np.concatenate([self.rows[first - 1 : last : step] @ vector for first, last in spans])
+        ids = np.concatenate([np.arange(first, last + 1) for first, last in spans])
+        if len(self._axes) and total * self.rows.shape[1] > _WHOLE:
+            ids = np.union1d(ids[self._candidates(vector, spans)], also)
+            products = self.rows[ids - 1] @ vector
+        else:
+            products = (
+                sample if step == 1 else np.concatenate([self.rows[first - 1 : last] @ vector for first, last in spans])
+            )
+        return Nearest(ids, products, float(sample.mean()), float(sample.std()) or 1.0)
+
+    def _candidates(self, vector: Vectors, spans: Sequence[tuple[int, int]]) -> Ids:
+        """Places among all ids of the spans."""
+        short = self._axes @ vector
+        products = np.concatenate([self._short[first - 1 : last] @ short for first, last in spans])
+        places: Ids = np.argpartition(-products, _CANDIDATES)[:_CANDIDATES]
+        return places
