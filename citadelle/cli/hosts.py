@@ -82,10 +82,20 @@ class Serving:
         """The PC's SSH connection."""
         return self.connector.connection
 
-    def run(self, program: str, seconds: float = 60, stdin: bytes = b"", what: str = "") -> Result:
-        """Run as root. `what`: name of a program too long to be told. Raises OSError, also where no answer comes in time."""
+    def run(
+        self,
+        program: str,
+        seconds: float = 60,
+        stdin: bytes = b"",
+        what: str = "",
+        heard: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run as root. `what`: name of a program too long to be told; `heard`: called with each line of its standard error when it comes.
+
+        Raises OSError, also where no answer comes in time.
+        """
         try:
-            return self.connector.shell().run(program, stdin or None, seconds)
+            return self.connector.shell().run(program, stdin or None, seconds, heard)
         except TimeoutError:
             raise OSError(f"no answer after {seconds:.0f} s: {what or program}") from None
 

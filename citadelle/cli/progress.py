@@ -1,9 +1,10 @@
-"""How far a fetch or a verification is: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""How far a fetch, a verification or a job on a host is: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TextIO
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -80,3 +82,35 @@ def watcher(stream: TextIO | None = None) -> Iterator[Watcher]:
     )
     with Progress(*columns, console=Console(file=stream)) as progress:
         yield Bar(progress)
+
+
+COUNT = re.compile(r"(\d+)/(\d+) files, \d+ s left")  # as `rag.command ingest` says it
+
+
+@contextmanager
+def counter(name: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """To be called with each line that a job says: those that tell how far it is (`3/12 files, 50 s left`) are shown, no others.
+
+    A bar on a terminal; elsewhere the line itself, when another tenth is done.
+    """
+    stream = stream or sys.stderr
+    if stream.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(file=stream)) as progress:
+            task = progress.add_task(name, total=None)
+            yield lambda line: _counted(line, lambda done, total: progress.update(task, completed=done, total=total))
+        return
+    shown = -1
+
+    def tell(line: str, done: int, total: int) -> None:
+        nonlocal shown
+        if 100 * done // total // STEP > shown:
+            shown = 100 * done // total // STEP
+            print(f"{name}: {line}", file=stream, flush=True)
+
+    yield lambda line: _counted(line, lambda done, total: tell(line, done, total))
+
+
+def _counted(line: str, show: Callable[[int, int], None]) -> None:
+    if found := COUNT.fullmatch(line):
+        show(int(found[1]), int(found[2]))

@@ -6,6 +6,7 @@ import io
 import json as json_module
 import shlex
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 
 from citadelle.cli.hosts import Serving, chosen
 from citadelle.cli.options import HostOption, InventoryOption, JsonOption
+from citadelle.cli.progress import COUNT, counter
 from citadelle.facts.stack import STACK
 
 app = typer.Typer(
@@ -32,12 +34,15 @@ def ingest(
     inventory: InventoryOption = "inventory",
     json: JsonOption = False,
 ) -> None:
-    """Make or renew the index; what has not changed is not read again. Exit code 1 when a file was left out."""
-    rows = [
-        _said(one, f"{STACK} ingest {shlex.quote(folder)}", seconds=INGEST_SECONDS) for one in chosen(inventory, host)
-    ]
+    """Make or renew the index; what has not changed is not read again, and how far it is shows. Exit code 1 when a file was left out."""
+    rows = [_followed(one, f"{STACK} ingest {shlex.quote(folder)}") for one in chosen(inventory, host)]
     _show(rows, json, _ingested)
     raise typer.Exit(1 if any("error" in row or row["answer"]["problems"] for row in rows) else 0)
+
+
+def _followed(serving: Serving, command: str) -> dict[str, Any]:
+    with counter(serving.pc) as heard:
+        return _said(serving, command, seconds=INGEST_SECONDS, heard=heard)
 
 
 def _ingested(report: dict[str, Any]) -> list[str]:
@@ -116,13 +121,21 @@ def _counts(answer: dict[str, Any]) -> list[str]:
     return [f"{answer['documents']} documents, {answer['passages']} passages, embedder {embedder}"]
 
 
-def _said(serving: Serving, command: str, *, stdin: bytes = b"", seconds: float = 60) -> dict[str, Any]:
+def _said(
+    serving: Serving,
+    command: str,
+    *,
+    stdin: bytes = b"",
+    seconds: float = 60,
+    heard: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
     """The answer of a program on the host, or the problem with its hint."""
     try:
-        result = serving.run(command, seconds=seconds, stdin=stdin)
+        result = serving.run(command, seconds=seconds, stdin=stdin, heard=heard)
         if result.code in (0, FOUND_NOTHING) and result.stdout.strip():
             return {"host": serving.pc, "answer": json_module.loads(result.stdout)}
-        said = result.stderr.decode(errors="replace").strip().removeprefix(f"{serving.pc}: ")
+        lines = result.stderr.decode(errors="replace").strip().splitlines()
+        said = "\n".join(line for line in lines if not COUNT.fullmatch(line)).removeprefix(f"{serving.pc}: ")
         what, hint = serving.problem(OSError(said or f"exit code {result.code}: {command}"))
     except (OSError, ValueError) as error:
         what, hint = serving.problem(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from base64 import b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from citadelle.connectors.process import CUT, Process
@@ -84,8 +85,17 @@ class Shell:
             raise ShellRefused(-1, f"no answer after {START_SECONDS} s".encode()) from None
         raise ShellRefused(self._process.exit_code, seen["stdout"] + seen["stderr"])
 
-    def run(self, program: str, stdin: bytes | None = None, seconds: float | None = None) -> Result:
-        """Run `program` (sh) with `stdin`. Raises `TimeoutError` after `seconds` (all its processes are killed) and `Unreachable`."""
+    def run(
+        self,
+        program: str,
+        stdin: bytes | None = None,
+        seconds: float | None = None,
+        heard: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run `program` (sh) with `stdin`. Raises `TimeoutError` after `seconds` (all its processes are killed) and `Unreachable`.
+
+        `heard` is called with each line of its standard error when it comes.
+        """
         given = b64encode(stdin) if stdin else b"-"
         # Names of files that are not UTF-8 are their own bytes again.
         self._process.write(b64encode(program.encode(errors="surrogateescape")) + b" " + given + b"\n")
@@ -94,6 +104,9 @@ class Shell:
         try:
             for name, block in self._process.blocks(seconds):
                 streams.add(name, block)
+                if heard is not None:
+                    for line in streams.lines():
+                        heard(line)
                 if streams.complete:
                     return streams.result()
                 if not block:
@@ -137,6 +150,7 @@ class _Streams:
         self._end = re.compile(rb"\n%b end ?(\d*)\n" % token.encode())
         self._data = {"stdout": bytearray(), "stderr": bytearray()}
         self._ends: dict[str, tuple[int, bytes]] = {}
+        self._told = 0
 
     def add(self, name: str, block: bytes) -> None:
         data = self._data[name]
@@ -144,6 +158,15 @@ class _Streams:
         data += block
         if name not in self._ends and (found := self._end.search(data, start)):
             self._ends[name] = found.start(), found[1]
+
+    def lines(self) -> Iterator[str]:
+        """Whole lines of the standard error that came since the last call."""
+        data = self._data["stderr"]
+        begin, stop = self._begin.search(data), self._ends.get("stderr", (data.rfind(b"\n") + 1, b""))[0]
+        start = max(self._told, begin.end()) if begin else stop
+        if start < stop:
+            self._told = stop
+            yield from data[start:stop].decode(errors="replace").splitlines()
 
     @property
     def session(self) -> str | None:

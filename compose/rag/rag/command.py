@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,19 +69,33 @@ def _embedder(asked: argparse.Namespace) -> Embedder | None:
 
 def _ingest(asked: argparse.Namespace) -> int:
     from rag.ingest import Ingestion  # with readers that the service does not have
+    from rag.worker import WorkerError
 
     if not asked.folder.is_dir():
         raise ValueError(f"no folder: {asked.folder}")
     began = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        left = (time.monotonic() - began) / done * (total - done)
-        if sys.stderr.isatty():
-            print(f"\r{done}/{total} files, {left:.0f} s left ", end="\n" if done == total else "", file=sys.stderr)
-
-    report = Ingestion(asked.folder, asked.index, _embedder(asked), progress=progress).run()
+    try:
+        report = Ingestion(asked.folder, asked.index, _embedder(asked), progress=_progress(began)).run()
+    except WorkerError as error:
+        raise ValueError(error) from None
     print(json.dumps(asdict(report)) if asked.json else _said(report, time.monotonic() - began))
     return 1 if report.problems else 0
+
+
+def _progress(began: float) -> Callable[[int, int], None]:
+    """How far it is, on the standard error: on a terminal in place, elsewhere a line for the first, the last, and each second between."""
+    is_terminal, told = sys.stderr.isatty(), 0.0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if done in (1, total) or now >= told + 1:
+            told = now
+            line = f"{done}/{total} files, {(now - began) / done * (total - done):.0f} s left"
+            end = "\n" if done == total or not is_terminal else ""
+            print(f"\r{line} " if is_terminal else line, end=end, file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _said(report: "Report", seconds: float) -> str:

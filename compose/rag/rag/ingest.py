@@ -67,7 +67,7 @@ class Ingestion:
         self._dimension = len(embedder.query("dimension")) if embedder else 0
 
     def run(self) -> Report:
-        """Raise OSError, EmbedderError; the index that was there stays then."""
+        """Raise OSError, EmbedderError, WorkerError; the index that was there stays then."""
         found = sorted(
             entries(self._source), key=lambda entry: (sorted(entry.groups), entry.path)
         )  # as `Writer` likes it
