@@ -125,6 +125,22 @@ def test_what_watches_and_what_shows_comes_as_it_is_pinned(
     }
 
 
+def test_caddy_is_built_from_its_pin_without_network_when_tls_is_wanted(
+    command: Command, machine: Machine, words: list[str], tmp_path: Path
+) -> None:
+    assert command(*words, "--tls").code == 0
+    [built] = [line for line in machine.ran if line[-1] == "compose/tls"]
+    assert {f"--build-arg=CADDY_IMAGE={machine.pins['CADDY_IMAGE']}", "--network=none"} <= set(built)
+    assert not [word for word in built if "DEBIAN_PACKAGE" in word]
+    assert machine.pins["CADDY_IMAGE"] in [line[-1] for line in machine.ran if line[1] == "pull"]
+    locked = read_env((tmp_path / "out/images.lock.env").read_text())
+    assert locked["TLS_IMAGE"].startswith(f"{built[built.index('--tag') + 1]}@sha256:")
+    machine.ran.clear()
+    assert command(*words).code == 0
+    assert machine.pins["CADDY_IMAGE"] not in [line[-1] for line in machine.ran]
+    assert "TLS_IMAGE" not in read_env((tmp_path / "out/images.lock.env").read_text())
+
+
 def test_bases_by_digest_for_the_hosts_platform_and_builds_without_network(
     command: Command, machine: Machine, words: list[str]
 ) -> None:

@@ -14,7 +14,7 @@ from citadelle import images
 from citadelle.cli.images import run
 from citadelle.release import read_env
 from tests.cli.conftest import Command, command  # noqa: F401
-from tests.lab import state
+from tests.lab import builds, state
 from tests.lab.commands import LABEL, PREFIX, address
 from tests.lab.pcs import exec_in_pc, remove_pc, start_pc
 
@@ -119,6 +119,23 @@ def test_without_a_tag_the_archive_has_no_name_for_it(pushed: Pushed, offline: s
     in_pc("docker", "load", "--quiet", stdin=archive.read_bytes())
     assert not starts(pushed.pin)
     in_pc("docker", "image", "rm", "--force", pushed.index)
+
+
+def test_caddy_comes_out_of_an_image_that_has_it_and_runs_without_any_right(tmp_path: Path) -> None:
+    """As `citadelle images build --tls` makes it, without network. The lab's own stands in for the official image: root's, like that."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {builds.tls().reference()}\nUSER 0\n")
+    base, made = f"{PREFIX}/caddy:root", ""
+    try:
+        run(["docker", "build", "--quiet", "--network=none", "--tag", base, str(tmp_path)])
+        made = images.build(images.tls(base, state.ROOT / "compose", PREFIX), run)
+        confined = ["--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+        said = images.answer(["docker", "run", "--rm", "--pull=never", *confined, made, "version"])
+        assert (said.returncode, said.stdout[:2]) == (0, "2."), said
+        assert (
+            images.answer(["docker", "image", "inspect", "--format={{.Config.User}}", made]).stdout == "10004:10004\n"
+        )
+    finally:
+        images.answer(["docker", "image", "rm", "--force", base, made])
 
 
 def test_what_a_registry_says_becomes_a_refusal(
