@@ -7,6 +7,7 @@ from citadelle.settings import refuse_bad_data
 from roles.accelerator.deploy import accelerator, container_toolkit
 from roles.bitlocker.deploy import bitlocker
 from roles.docker.deploy import docker
+from roles.events.deploy import events
 from roles.hardening.deploy import hardening
 from roles.line.deploy import line
 from roles.model_files.deploy import model_files
@@ -24,6 +25,7 @@ if "windows" in host.groups:
     hardening()  # before any encryption: its policies say by which method
     bitlocker()  # before the distribution: its disk, models and keys come under an encryption that has begun
     wsl()
+    events()  # after its account and before the line: nothing of it is needed to come back
     line()  # late: a run that fails here has set all else
     updates()  # last: it may restart the PC
 

@@ -106,6 +106,20 @@ Show-Check L34 'dsregcmd speaks English labels' 'AzureAdJoined (YES|NO)' {
     $text = (& dsregcmd.exe /status) -join "`n"
     if ($text -match '(?m)^\s*(AzureAdJoined) : (\S+)') { "$($Matches[1]) $($Matches[2])" }
 }
+Show-Check L35 'events: channels of the table that the owner may read, newest logon''s record' '(\d+) of \1, \d+|no role events' {
+    $file = "$env:ProgramData\citadelle\events.json"
+    if (-not (Test-Path -LiteralPath $file)) { return 'no role events' }
+    $names = @((ConvertFrom-Json ([string](Get-Content -LiteralPath $file -Raw))).events | ForEach-Object { $_.channel } | Sort-Object -Unique)
+    $open = @($names | Where-Object { (Get-WinEvent -ListLog $_).SecurityDescriptor -match '\(A;;0x[0-9a-f]*[13579bdf];;;(S-1-5-32-573|ER)\)' })
+    $newest = @(Get-WinEvent -LogName Security -FilterXPath '*[System[(EventID=4624)]]' -MaxEvents 1)
+    $record = [long]([xml]$newest[0].ToXml()).DocumentElement['System']['EventRecordID'].InnerText
+    "$($open.Count) of $($names.Count), $record"
+}
+Show-Check L36 'task that hands events over: result, minutes since' '0x000(00000|41301) [0-9]|no role events' {
+    if (-not (Test-Path -LiteralPath "$env:ProgramData\citadelle\events.json")) { return 'no role events' }
+    $info = Get-ScheduledTaskInfo -TaskPath '\citadelle\' -TaskName 'events'
+    "$('0x{0:X8}' -f [long]$info.LastTaskResult) $([int]((Get-Date) - $info.LastRunTime).TotalMinutes)"
+}
 Write-Output "$other lines say something else than expected"
 if ($other) { exit 1 }
 exit 0

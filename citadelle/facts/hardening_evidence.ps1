@@ -1,4 +1,4 @@
-# What is only evidence: detection by its drivers, second factors, updates as the PC's own task has found them.
+# What is only evidence: detection by its drivers, second factors, updates as the PC's own task has found them, and the task that hands events over.
 Read-List 'drivers' {
     Get-CimInstance -ClassName Win32_SystemDriver -Filter "State='Running'" | ForEach-Object { [string]$_.Name }
 }
@@ -43,4 +43,13 @@ Read-Section 'updates' {
             [ordered]@{ Name = [string]$_.title; Severity = [string]$_.severity; Restart = [bool]$_.restart }
         })
     }
+}
+Read-Section 'events' {
+    try { $tasks = @(Get-ScheduledTask -TaskPath '\citadelle\') }
+    catch { if ($_.FullyQualifiedErrorId -like 'CmdletizationQuery_NotFound*') { $tasks = @() } else { throw } }
+    if (-not ($tasks | Where-Object { $_.TaskName -eq 'events' })) { return [ordered]@{ Result = $null; Minutes = $null } }
+    $info = Get-ScheduledTaskInfo -TaskName 'events' -TaskPath '\citadelle\'
+    $minutes = $null
+    if ($info.LastRunTime) { $minutes = [long][Math]::Floor(((Get-Date) - [DateTime]$info.LastRunTime).TotalMinutes) }
+    [ordered]@{ Result = '0x{0:X8}' -f [long]$info.LastTaskResult; Minutes = $minutes }
 }

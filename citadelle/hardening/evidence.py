@@ -1,4 +1,4 @@
-"""What a PC shows of detection, second factors and updates. Evidence proves or it does not: what is not proven is unknown, never right."""
+"""What a PC shows of detection, second factors, updates and forwarded events. What is not proven is unknown, never right."""
 
 from __future__ import annotations
 
@@ -90,3 +90,12 @@ def updates(value: dict[str, Any], pending: list[dict[str, Any]]) -> dict[str, A
         return {**value, "Pending": pending}
     why = "no search for updates has been made: role updates"
     return {f"{name}Why": why for name in ("Pending", "DaysSinceSearch", "DaysSinceSuccess")}
+
+
+def events(value: dict[str, Any]) -> dict[str, Any]:
+    """When events were handed over last, where that went well; 0x41301: it is under way."""
+    result = value.get("Result")
+    if result in {"0x00000000", "0x00041301"} and value.get("Minutes") is not None:
+        return {"MinutesSinceHandover": value["Minutes"]}
+    why = f"the task has ended with {result}" if result else "no task hands events over: role events"
+    return {"MinutesSinceHandoverWhy": why}

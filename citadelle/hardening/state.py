@@ -200,10 +200,6 @@ def _names(value: Any) -> list[str]:
     return [str(name) for name in listed(value)]
 
 
-def _mfa(value: Any) -> dict[str, Any]:
-    return evidence.mfa(_object(value))
-
-
 def _updates(value: Any) -> dict[str, Any]:
     found = _object(value)
     return evidence.updates(found, _items(found.get("Pending")))
@@ -236,8 +232,9 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "sshd": ssh.server,
     "ssh_keys": ssh.keys,
     "drivers": _names,
-    "mfa": _mfa,
+    "mfa": lambda value: evidence.mfa(_object(value)),
     "updates": _updates,
+    "events": lambda value: evidence.events(_object(value)),
     **dict.fromkeys(("firewall_rules", "hyperv_rules", "ssh_openings"), _rules),
     **dict.fromkeys(("device_guard", "defender", "defender_preferences", "laps", "logon", "restart", "rollback"), _object),
     **dict.fromkeys(

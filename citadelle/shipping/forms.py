@@ -11,16 +11,31 @@ trail holds metadata alone (audit.py); nothing is added here.
 from __future__ import annotations
 
 import json
-import re
+import sys
 from collections.abc import Callable
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+if not __package__:  # run as a file, on a host as in the checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from citadelle.shipping import event_forms
+from citadelle.shipping.words import (
+    ENTERPRISE,
+    ERROR,
+    NOTICE,
+    SEVERITIES,
+    WARNING,
+    dumped,
+    escaped,
+    milliseconds,
+    printable,
+    quoted,
+    text,
+)
+
 PROGRAM = "/usr/local/lib/citadelle/shipping/forms.py"
-ENTERPRISE = 32473  # the number that RFC 5612 keeps for examples: nobody has registered one for this program
 FACILITY = 13  # log audit
-NOTICE, WARNING, ERROR = 5, 4, 3  # severities of RFC 5424; 6 is what is as it should be
-SEVERITIES = {6: ("informational", 1, 1), NOTICE: ("low", 2, 3), WARNING: ("medium", 3, 5), ERROR: ("high", 4, 8)}
 VERBS = {"created": 1, "read": 2, "changed": 3, "removed": 4}  # activities of OCSF's API Activity
 Record = dict[str, Any]
 
@@ -114,46 +129,7 @@ def cef(record: Record, host: str, line: str) -> str:
 
 
 FORMS: dict[str, Callable[[Record, str, str], str]] = {"ecs": ecs, "ocsf": ocsf, "cef": cef}
-
-
-def escaped(value: str, character: str) -> str:
-    """As CEF wants it: a backslash before itself and before what separates, no line ends."""
-    plain = value.replace("\\", "\\\\").replace(character, "\\" + character)
-    return plain.replace("\r", " ").replace("\n", "\\n" if character == "=" else " ")
-
-
-def printable(value: str) -> str:
-    """In ASCII that is seen: the trail has nothing else, what somebody has put there may."""
-    return "".join(
-        one if " " <= one <= "~" else repr(one)[1:-1] if ord(one) < 128 else f"\\u{ord(one):04x}" for one in value
-    )
-
-
-def quoted(value: str) -> str:
-    """As a value of structured data: RFC 5424, 6.3.3."""
-    return re.sub(r'(["\\\]])', r"\\\1", value)
-
-
-def text(value: object) -> str | None:
-    """A value as text; nothing for nothing."""
-    return None if value is None else str(value)
-
-
-def milliseconds(moment: str) -> int:
-    """Since 1970, of a time as records have it."""
-    return round(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() * 1000)
-
-
-def dumped(value: Record) -> str:
-    """As JSON in ASCII, without what is not known."""
-    return json.dumps(_known(value), separators=(",", ":"))
-
-
-def _known(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    found = {name: _known(part) for name, part in value.items()}
-    return {name: part for name, part in found.items() if part is not None and part != {}}
+EVENTS = {"ecs": event_forms.ecs, "ocsf": event_forms.ocsf, "cef": event_forms.cef}
 
 
 def record_of(line: str) -> Record:
@@ -172,6 +148,9 @@ def message(form: str, host: str, line: str) -> str:
     """One message of RFC 5424. Its body is ASCII."""
     try:
         record = record_of(line)
+        if record["event"] == event_forms.EVENT:
+            head, body = event_forms.head(record), EVENTS[form](record, host, line)
+            return f"<{FACILITY * 8 + event_forms.severity(record)}>1 {record['ts']} {host} {head} {body}"
         body = FORMS[form](record, host, line)
     except (ValueError, TypeError, KeyError, AttributeError):  # fields of other kinds than the trail has
         record = {"event": "unreadable", "ts": "1970-01-01T00:00:00.000Z"}

@@ -28,7 +28,7 @@ PROGRAM = "/usr/local/lib/citadelle/shipping/loki.py"
 LINE_BYTES, SECONDS = 60_000, 30  # Loki's own limit of a line is set to 64 KB
 Lines = dict[tuple[tuple[str, str], ...], list[list[str]]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  Python 3.10
-_TS, _SEQ = re.compile(r'"ts":"([0-9T:-]{19}\.\d{3}Z)"'), re.compile(r'"seq":(\d+)')
+_TS, _SEQ = re.compile(r'"ts":"([0-9T:-]{19}\.\d{3}Z)"'), re.compile(r'"(?:seq|record)":(\d+)')
 _CONTAINER = re.compile(r"citadelle/citadelle-([a-z]+)-\d+")
 
 
@@ -37,6 +37,8 @@ def labels(entry: dict[str, Any], host: str) -> tuple[tuple[str, str], ...]:
     found = {"host": host, "level": entry.get("level") or "info"}
     if entry.get("tag") == "audit":
         found |= {"job": "audit", "service": "gateway", "level": "info"}
+    elif entry.get("tag") == "windows":
+        found |= {"job": "windows", "service": "windows", "level": "info"}
     elif container := _CONTAINER.fullmatch(entry.get("container") or ""):
         found |= {"job": "stack", "service": container[1]}
     else:
@@ -45,9 +47,9 @@ def labels(entry: dict[str, Any], host: str) -> tuple[tuple[str, str], ...]:
 
 
 def nanoseconds(entry: dict[str, Any]) -> str:
-    """When: an audit record says so itself, to the millisecond, and its number orders those of one millisecond."""
+    """When: an audit record and an event of Windows say so themselves, to the millisecond; its number orders those of one millisecond."""
     moment, number = entry["t"], 0
-    if entry.get("tag") == "audit":
+    if entry.get("tag") in {"audit", "windows"}:
         if own := _TS.search(entry["line"]):
             moment = own[1]
         if own := _SEQ.search(entry["line"]):

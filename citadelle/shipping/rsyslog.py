@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from citadelle import audit
-from citadelle.shipping import loki, siem, stats
+from citadelle.shipping import events, loki, siem, stats
 
 Form = Literal["ecs", "ocsf", "cef"]
 FOLDER = "/etc/citadelle/logs"
@@ -76,7 +76,10 @@ def _figures(wanted: Shipping) -> list[str]:
 
 
 def _trail(wanted: Shipping) -> list[str]:
-    """The audit trail. No limit of rates and no queue that throws away: when a spool is full, its file is read later."""
+    """The audit trail, and events of the Windows PC around a distribution.
+
+    No limit of rates and no queue that throws away: when a spool is full, its file is read later.
+    """
     legs = []
     if wanted.loki:
         # Beside a SIEM, Loki must not keep it waiting: what finds no room is thrown away there, and counted.
@@ -85,8 +88,7 @@ def _trail(wanted: Shipping) -> list[str]:
         legs.append(_to_siem(wanted, wanted.siem))
     read: dict[str, Value] = {"persistStateInterval": 1000, "readTimeout": 0, "addMetadata": "off"}
     sources = [
-        _object("input", type="imfile", file=file, tag="audit", ruleset="audit", **read)
-        for file in (f"{audit.LOG}/audit-*.jsonl", audit.ANCHORS)
+        _object("input", type="imfile", file=file, tag=tag, ruleset="audit", **read) for file, tag in FILES.items()
     ]
     return [_ruleset("audit", *legs, **DIRECT), *sources] if legs else []
 
@@ -164,6 +166,7 @@ def _quoted(value: str) -> str:
     return f'"{value}"'
 
 
+FILES = {f"{audit.LOG}/audit-*.jsonl": "audit", audit.ANCHORS: "audit", f"{events.FOLDER}/events-*.jsonl": "windows"}
 DIRECT: dict[str, Value] = {"queue.type": "Direct"}
 # What an action gets of a message. `jsonf`: a field of JSON, escaped by rsyslog.
 _ENTRY = {

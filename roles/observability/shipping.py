@@ -9,13 +9,13 @@ from citadelle import audit, certificates, textfile
 from citadelle.observability import trail
 from citadelle.operations import files
 from citadelle.settings import DeployError
-from citadelle.shipping import forms, handover, loki, rsyslog, siem, stats
+from citadelle.shipping import event_forms, events, forms, handover, loki, rsyslog, siem, stats, words
 from roles.logs.settings import LogsSettings
 
 FILES = Path(__file__).parents[1] / "logs/files"
 PACKAGES = {"rsyslog": "rsyslog.service", "openssl": ""}
 AFTER = (
-    f"install -d -m 700 {audit.LOG} {Path(audit.ANCHORS).parent}"
+    f"install -d -m 700 {audit.LOG} {Path(audit.ANCHORS).parent} {events.FOLDER}"
     " && systemctl daemon-reload && systemctl enable --quiet citadelle-logs citadelle-trail.timer"
     " && systemctl restart citadelle-logs citadelle-trail.timer"
 )
@@ -25,9 +25,8 @@ CHECK = f'mkdir -p -m 700 {rsyslog.STATE} && rsyslogd -N1 -f "$1" 2>&1'
 
 def shipped_files(settings: LogsSettings, figures: int) -> list[files.File]:
     """The configuration comes last: when rsyslog refuses it, the former one stays, and runs. Raises `DeployError`."""
-    programs = {
-        one.PROGRAM: Path(str(one.__file__)) for one in (audit, textfile, trail, forms, handover, loki, siem, stats)
-    }
+    shipping = (event_forms, events, forms, handover, loki, siem, stats, words)
+    programs = {one.PROGRAM: Path(str(one.__file__)) for one in (audit, textfile, trail, *shipping)}
     placed = [files.File(path, source.read_bytes(), mode="755") for path, source in programs.items()]
     timer = files.File(TIMER, f"[Timer]\nOnUnitActiveSec={settings.logs_anchor_seconds}s\n".encode())
     content = rsyslog.configuration(settings.shipping(host.name.rpartition("/")[2], figures))

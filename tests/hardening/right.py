@@ -67,6 +67,7 @@ SECTIONS: dict[str, Any] = {
     "drivers": ["MsSecFlt", "WdFilter"],
     "mfa": {"AzureAdJoined": "NO", "NgcSet": "NO", "AzureAdPrt": "", "Hello": [], "ForceOption": 1},
     "updates": {"Searched": True, "DaysSinceSearch": 0, "DaysSinceSuccess": 3, "Error": "", "Pending": []},
+    "events": {"Result": "0x00000000", "Minutes": 2},
 }  # fmt: skip
 # Settings of Defender -> what they make of what is read of it.
 DEFENDER = {

@@ -130,6 +130,7 @@ WRONG = [
     Wrong("WIN-UPD-06", "updates.Pending", [{"Title": "KB5058411"}], "Title=KB5058411"),
     Wrong("WIN-UPD-07", "updates.DaysSinceSearch", 8, "8"),
     Wrong("WIN-UPD-08", "updates.DaysSinceSuccess", 46, "46"),
+    Wrong("WIN-LOG-08", "events.Minutes", 31, "31"),
     Wrong("WIN-MFA-01", "mfa.ForceOption", 0, "nothing forces Hello or a smart card", "unknown"),
     Wrong("WIN-MFA-02", "ssh_keys.Text", "ssh-ed25519 " + "A" * 68, "no"),
 ]  # fmt: skip

@@ -160,6 +160,13 @@ CASES = {
         {'citadelle_logs_discarded_total{leg="loki-audit"}': "0 0 1x20"}, {'citadelle_logs_discarded_total{leg="loki-audit"}': "1x20"},
         4, {"leg": "loki-audit"},
     ),
+    "WindowsEventsStopped": Case(
+        {"citadelle_windows_handover_timestamp_seconds": "0x70"}, {"citadelle_windows_handover_timestamp_seconds": "0+60x70"}, 21
+    ),
+    "WindowsChannelUnread": Case(
+        {'citadelle_windows_channel_read{row="logons"}': "0x70"}, {'citadelle_windows_channel_read{row="logons"}': "0x10 1 0x60"}, 20,
+        {"row": "logons"},
+    ),
 }  # fmt: skip
 # Of which the labels of the samples differ from the series' own.
 DISKS = {"DiskFull", "DiskWillFill"}

@@ -14,7 +14,7 @@ from gateway.metrics import WATCHED, Metrics
 from citadelle import retention
 from citadelle.models import verify
 from citadelle.observability import config, metrics
-from citadelle.shipping import stats
+from citadelle.shipping import events, stats
 from roles.observability.settings import ObservabilitySettings
 from tests.conftest import ROOT
 from tests.lab import builds
@@ -64,6 +64,7 @@ def exported() -> set[str]:
         | set(metrics.TEXTS)
         | set(retention.TEXTS)
         | set(stats.TEXTS)
+        | set(events.TEXTS)
         | set(re.findall(r"llm_\w+", Path(verify.__file__).read_text()))
     )
 

@@ -16,6 +16,7 @@ OF_ECS = {
     "wildcard": str,
     "match_only_text": str,
     "date": str,
+    "ip": str,
     "long": int,
     "integer": int,
     "float": float,
@@ -23,8 +24,9 @@ OF_ECS = {
 
 
 def ocsf(event: dict[str, Any]) -> list[str]:
-    """What is wrong with it as API Activity."""
-    return list(_object("", event, OCSF["class"], {"base", *event.get("metadata", {}).get("profiles", [])}))
+    """What is wrong with it as an event of its class."""
+    kind = OCSF["classes"][str(event["class_uid"])]
+    return list(_object("", event, kind, {"base", *event.get("metadata", {}).get("profiles", [])}))
 
 
 def _object(path: str, value: dict[str, Any], schema: dict[str, Any], profiles: set[str]) -> Iterator[str]:

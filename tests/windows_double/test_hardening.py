@@ -66,8 +66,8 @@ def test_a_fresh_windows_has_no_query_that_fails(windows: Double) -> None:
     state = look(windows)
     assert state.errors == {}
     assert set(state.registry) == set(TABLE.registry_values)
-    # Evidence that a fresh PC cannot have: nobody has forced a second factor, nothing has searched for updates.
-    unproven = {f"WIN-{name}" for name in ("MFA-01", "MFA-02", "UPD-06", "UPD-07", "UPD-08")}
+    # Evidence that a fresh PC cannot have: nobody has forced a second factor, nothing has searched for updates, or hands events over.
+    unproven = {f"WIN-{name}" for name in ("LOG-08", "MFA-01", "MFA-02", "UPD-06", "UPD-07", "UPD-08")}
     assert {verdict.control.id for verdict in verdicts(state).values() if verdict.status == "unknown"} == unproven
     assert windows.starts("powershell.exe") == 1
 

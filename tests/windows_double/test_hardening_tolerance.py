@@ -26,7 +26,7 @@ CMDLETS = {"tpm": "Get-Tpm", "secure_boot": "Confirm-SecureBootUEFI", "npus": "G
            "ssh_openings": "Get-NetFirewallApplicationFilter",
            "hyperv_firewall": "Get-NetFirewallHyperVVMSetting", "hyperv_rules": "Get-NetFirewallHyperVRule",
            "listeners": "Get-NetTCPConnection", "defender": "Get-MpComputerStatus", "defender_preferences": "Get-MpPreference",
-           "accounts": "Get-LocalUser", "version": "Get-ItemProperty"}  # fmt: skip
+           "accounts": "Get-LocalUser", "version": "Get-ItemProperty", "events": "Get-ScheduledTask"}  # fmt: skip
 PROGRAMS = {
     "session": "whoami.exe",
     "security_policy": "secedit.exe",
@@ -39,7 +39,7 @@ PLACES = {"logon": ("Get-Item", r"*\Winlogon"), "restart": ("Get-Item", r"*\Sess
           "rollback": ("Test-Path", r"*\rollback\armed"), "updates": ("Test-Path", r"*\updates.json"),
           "ssh_keys": ("Test-Path", r"*\administrators_authorized_keys")}  # fmt: skip
 # Of a PC that never searched for updates, and whose people have shown no second factor.
-UNPROVEN = {"WIN-UPD-06", "WIN-UPD-07", "WIN-UPD-08", "WIN-MFA-01", "WIN-MFA-02"}
+UNPROVEN = {"WIN-LOG-08", "WIN-UPD-06", "WIN-UPD-07", "WIN-UPD-08", "WIN-MFA-01", "WIN-MFA-02"}
 QUERIES = [*CLASSES, *CMDLETS, *PROGRAMS, *PLACES]
 
 

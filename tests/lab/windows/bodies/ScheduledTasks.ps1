@@ -30,6 +30,11 @@ Body 'New-ScheduledTaskTrigger' {
         StartBoundary = $(if ($Bound.At) { $Bound.At.ToString('s') })
         Delay = $null
         RepetitionInterval = $(if ($null -ne $Bound.RepetitionInterval) { [Xml.XmlConvert]::ToString([TimeSpan]$Bound.RepetitionInterval) })
+        Repetition = [pscustomobject][ordered]@{
+            Interval = $(if ($null -ne $Bound.RepetitionInterval) { [Xml.XmlConvert]::ToString([TimeSpan]$Bound.RepetitionInterval) })
+            Duration = $null
+            StopAtDurationEnd = $false
+        }
         DaysInterval = $Bound.DaysInterval
         UserId = $Bound.User
     })
