@@ -1,4 +1,4 @@
-"""The ways to the engine that are compared, each a process of its own: the engine itself, nginx, our gateway, LiteLLM."""
+"""The ways to the engine that are compared, each a process of its own: the engine itself, nginx, the bare stack, our gateway, LiteLLM."""
 
 import contextlib
 import os
@@ -118,7 +118,7 @@ def ways(folder: Path, stack: contextlib.ExitStack, python: str) -> list[Way]:
     )  # never the standard library of this interpreter for another one
     engine = free_port()
     run = stack.enter_context(started(python, Path(__file__).with_name("engine.py"), engine, PYTHONPATH=paths))
-    made = [Way("engine", engine, run, key), *_nginx(folder, stack, engine, key)]
+    made = [Way("engine", engine, run, key), *_nginx(folder, stack, engine, key), _bare(stack, engine, key, python, paths)]
     audit = folder / "audit.sock"
     (folder / "log").mkdir()
     receiver = [
@@ -159,6 +159,11 @@ def _nginx(folder: Path, stack: contextlib.ExitStack, engine: int, key: str) -> 
     port, file = free_port(), folder / "nginx.conf"
     file.write_text(NGINX.format(folder=folder, engine=engine, port=port))
     return [Way("nginx", port, stack.enter_context(started("/usr/sbin/nginx", "-c", file)), key)]
+
+
+def _bare(stack: contextlib.ExitStack, engine: int, key: str, python: str, paths: str) -> Way:
+    port, program = free_port(), Path(__file__).with_name("bare.py")
+    return Way("bare", port, stack.enter_context(started(python, program, port, engine, PYTHONPATH=paths)), key)
 
 
 def _litellm(folder: Path, stack: contextlib.ExitStack, engine: int) -> list[Way]:
