@@ -75,7 +75,7 @@ def _is_short(value: Any) -> bool:
 def seal(key: bytes, body: dict[str, Any]) -> tuple[bytes, str]:
     """A record's line, and its mac."""
     text = _ENCODE(body).encode()
-    mac = hmac.new(key, text, hashlib.sha256).hexdigest()
+    mac = hmac.digest(key, text, "sha256").hex()
     return text[:-1] + f',"mac":"{mac}"}}\n'.encode(), mac
 
 

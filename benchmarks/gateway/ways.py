@@ -118,7 +118,11 @@ def ways(folder: Path, stack: contextlib.ExitStack, python: str) -> list[Way]:
     )  # never the standard library of this interpreter for another one
     engine = free_port()
     run = stack.enter_context(started(python, Path(__file__).with_name("engine.py"), engine, PYTHONPATH=paths))
-    made = [Way("engine", engine, run, key), *_nginx(folder, stack, engine, key), _bare(stack, engine, key, python, paths)]
+    made = [
+        Way("engine", engine, run, key),
+        *_nginx(folder, stack, engine, key),
+        _bare(stack, engine, key, python, paths),
+    ]
     audit = folder / "audit.sock"
     (folder / "log").mkdir()
     receiver = [

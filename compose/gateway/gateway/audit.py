@@ -67,8 +67,7 @@ class Trail:
 
     async def open(self, record: dict[str, Any]) -> None:
         """Have a request on record before it costs anything. Raise Refusal (503)."""
-        record |= self._versions
-        said = await self._said({"op": "open", "record": record})
+        said = await self._said({"op": "open", "record": record | self._versions})
         if "error" in said or (self._failed and not await self._delivered()):
             raise unavailable()
 
@@ -118,7 +117,8 @@ class Trail:
         return not self._failed
 
     async def _said(self, message: dict[str, Any]) -> Said:
-        said = await self._sent(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
+        line = orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+        said = await (self._link.said(line) if self._link else self._sent(line))
         if "error" in said:
             event("audit_failed", error=said["error"][:64])
         return said

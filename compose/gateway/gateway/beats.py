@@ -1,6 +1,7 @@
 """A stream towards the client, with signs of life while the engine is silent."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from gateway import wire
 from gateway.exchange import Exchange
@@ -32,10 +33,10 @@ class Beats:
         if self._exchange.status == 0:
             await wire.start(self._exchange.sending, 200, self._exchange.api.kind, _STREAM_HEADERS)
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> Awaitable[None]:
         """Send a part of the answer."""
         self._quiet = False
-        await self._exchange.sending({"type": "http.response.body", "body": data, "more_body": True})
+        return self._exchange.sending({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _beat(self) -> None:
         while True:

@@ -127,7 +127,7 @@ class CitedOutput(Output):
         """A title is text of a document: judged like the answer."""
         one = Filter(self._secrets, self._hosts)
         out = one.feed(text)
-        return "" if one.stopped else out + one.flush()
+        return "" if one.watch.stopped else out + one.flush()
 
     def sources(self) -> list[Fields]:
         """For the field of the answer."""

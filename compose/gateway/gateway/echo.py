@@ -59,12 +59,17 @@ class Watch:
 
     def _is_plain(self, text: str) -> bool:
         """Whether nothing in the text begins or goes on with a secret: nearly all text, so it is asked first, of all of it at once."""
-        letters, secrets = fold(text), self._secrets
-        if not secrets.prompt.isdisjoint(_grams(self._tail[1 - GRAM :] + letters)):
-            return False
-        if secrets.parts and not secrets.parts.isdisjoint(_grams(self._tail[1 - PART :] + letters, PART)):
-            return False
-        self._tail = (self._tail + letters)[-GRAM:]
+        seen, secrets = self._tail[1 - GRAM :] + fold(text), self._secrets
+        prompt, parts = secrets.prompt, secrets.parts
+        for end in range(GRAM, len(seen) + 1):
+            if seen[end - GRAM : end] in prompt:
+                return False
+        if parts:
+            known = min(len(self._tail), GRAM - 1)  # letters that were seen before
+            for end in range(max(PART, known + 1), len(seen) + 1):
+                if seen[end - PART : end] in parts:
+                    return False
+        self._tail = seen[-GRAM:]
         return True
 
     def _step(self, character: str) -> bool:

@@ -1,7 +1,8 @@
 """One request and all that is known about it besides its content."""
 
-import secrets
+import os
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,17 +39,17 @@ class Exchange:
     used: Use = _NOTHING
     model: str | None = None
     passages: bool = False
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str = field(default_factory=lambda: os.urandom(8).hex())
 
-    async def sending(self, message: wire.Message) -> None:
-        """Send, and count."""
+    def sending(self, message: wire.Message) -> Awaitable[None]:
+        """Count, and send."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        body = message.get("body", b"")
-        if body and self.first is None:
-            self.first = time.monotonic()
-        self.bytes_out += len(body)
-        await self.send(message)
+        elif body := message["body"]:
+            if self.first is None:
+                self.first = time.monotonic()
+            self.bytes_out += len(body)
+        return self.send(message)
 
     @property
     def holder(self) -> str | None:

@@ -21,7 +21,6 @@ from gateway.passages import Passages, fence
 from gateway.relay import Relay
 from gateway.settings import Rules, Settings
 from gateway.strict import parse
-from gateway.upstream import FAILURES, Connection
 from gateway.verdict import Verdict
 
 CUT = "answer_cut"  # for log and audit: the output filter has ended this answer
@@ -166,9 +165,7 @@ class Inference:
             try:
                 exchange.answered = True
                 await beats.start()
-                while not relay.cut and (data := await _read(answer)):
-                    if ready := relay.feed(data):
-                        await beats.send(ready)
+                await relay.run(answer, beats.send)
                 last = relay.finish()
             finally:
                 self.engine.release(answer)
@@ -223,13 +220,6 @@ def _used(exchange: Exchange, ticket: Ticket, refused: int) -> Use:
     counted, reserved = exchange.counted, ticket.reserved
     tokens_in = reserved.tokens_in if counted.prompt_tokens is None else counted.prompt_tokens
     return Use(1, tokens_in, counted.events if counted.completion_tokens is None else counted.completion_tokens)
-
-
-async def _read(answer: Connection) -> bytes:
-    try:
-        return await answer.read()
-    except FAILURES:
-        raise engine_failed() from None
 
 
 def _whole(raw: bytes, output: Output, exchange: Exchange) -> bytes:

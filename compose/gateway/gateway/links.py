@@ -62,6 +62,11 @@ class Links:
 
     def feed(self, text: str) -> str:
         """What may be given out now."""
+        if not self._held and self._drop is None:
+            seen = self._before + text
+            if _TRIGGER.search(seen, len(self._before)) is None:  # nearly always
+                self._before = seen[-_CONTEXT:]
+                return text
         return self._run(self._held + text, whole=False)
 
     def flush(self) -> str:

@@ -14,20 +14,15 @@ class Filter:
     """One text, piece by piece."""
 
     def __init__(self, secrets: Secrets, hosts: Container[str]) -> None:
-        self._watch, self._links = Watch(secrets), Links(hosts)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a secret was recognised: what follows is not given out."""
-        return self._watch.stopped
+        self.watch, self._links = Watch(secrets), Links(hosts)  # once the watch has stopped, nothing more is given out
 
     def feed(self, text: str) -> str:
         """What may be given out now."""
-        return self._links.feed(self._watch.feed(text))
+        return self._links.feed(self.watch.feed(text))
 
     def flush(self) -> str:
         """The rest, at the end."""
-        held = self._watch.flush()
+        held = self.watch.flush()
         return (self._links.feed(held) if held else "") + self._links.flush()
 
 
@@ -48,7 +43,7 @@ class Output:
     def delta(self, choice: dict[str, Any]) -> bool:
         """Filter a choice of a stream's event in place; whether it was changed. Its texts are flushed with the last one."""
         delta, index = choice.get("delta") or {}, choice.get("index", 0)
-        changed = self._texts(delta, index)
+        changed = self._texts(delta, index) if delta else False
         if self.stopped:
             return True
         if choice.get("finish_reason") is not None:
@@ -70,13 +65,14 @@ class Output:
     def _texts(self, message: dict[str, Any], index: int) -> bool:
         changed = False
         for name in TEXTS:
-            if (text := message.get(name)) and isinstance(text, str):
-                one = self._filter(index, name)
+            if name in message and (text := message[name]) and isinstance(text, str):
+                one = self._filters.get((index, name)) or self._filter(index, name)
                 out = one.feed(text)
-                self.stopped |= one.stopped
+                if one.watch.stopped:
+                    self.stopped = True
                 if out != text:
                     message[name], changed = out, True
-        for call in message.get("tool_calls") or ():
+        for call in message["tool_calls"] or () if "tool_calls" in message else ():
             self._calls.feed(str((call.get("function") or {}).get("arguments") or ""))
             self.stopped |= self._calls.stopped
         if self.stopped:

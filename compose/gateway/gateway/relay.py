@@ -1,5 +1,6 @@
 """The engine's stream on its way to the client: whole events, filtered, in the form of the client's API."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
@@ -7,6 +8,7 @@ import orjson
 from gateway.counted import Counted
 from gateway.engine import engine_failed
 from gateway.output import STOPPED, Output
+from gateway.upstream import FAILURES, Connection
 
 _END = b"\n\n"
 _EVENT_BYTES = 1 << 20
@@ -37,19 +39,33 @@ class Relay:
         """A sign of life in the client's API, or nothing where it has none."""
         return self._writer.beat()
 
+    async def run(self, answer: Connection, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Pass on what comes, up to the end or to where the filter cuts. Raise Refusal (502)."""
+        try:
+            while data := await answer.read():
+                if ready := self.feed(data):
+                    await send(ready)
+                if self.cut:
+                    return
+        except FAILURES:
+            raise engine_failed() from None
+
     def feed(self, data: bytes) -> bytes:
         """What goes to the client for what came from the engine, cut wherever the network cut it. Raise Refusal (502)."""
-        events = (self._rest + data).split(_END)
-        self._rest = events.pop()
+        *events, self._rest = (self._rest + data if self._rest else data).split(_END)
         if len(self._rest) > _EVENT_BYTES:
             raise engine_failed()
-        return b"".join([self._event(event) for event in events if not self.done])
+        out = b""
+        for event in events:
+            if not self.done:
+                out += self._event(event)
+        return out
 
     def finish(self) -> bytes:
         """The end of the stream. Raise Refusal (502) when the engine has not said that it was the end."""
         if not self.done:
             raise engine_failed()
-        left = {} if self._output.stopped else self._output.rest()
+        left = {} if self.cut else self._output.rest()
         owed = b""
         if left:
             chunk = self._last | {"choices": [{"index": 0, "delta": left, "finish_reason": None}]}
@@ -57,15 +73,14 @@ class Relay:
         return owed + self._writer.end(self._counted)
 
     def _event(self, event: bytes) -> bytes:
-        if event.startswith(b":"):
-            return self._writer.beat()
-        payload = event.removeprefix(b"data:").strip()
-        if payload == b"[DONE]":
-            self.done = True
-            return b""
+        if event[:7] != b"data: {":  # nearly always it is
+            if event.startswith(b":"):
+                return self._writer.beat()
+            if event.removeprefix(b"data:").strip() == b"[DONE]":
+                self.done = True
+                return b""
         try:
-            chunk = orjson.loads(payload)
-            return self._chunk(event, chunk)
+            return self._chunk(event, orjson.loads(event[5:] if event[:5] == b"data:" else event))
         except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError, IndexError):
             raise engine_failed() from None  # its own words may quote the prompt
 
@@ -74,14 +89,15 @@ class Relay:
             raise engine_failed()
         if chunk.get("usage"):
             self._counted.read(chunk)
-        if not (choices := chunk.get("choices")):
+        if "choices" not in chunk or not (choices := chunk["choices"]):
             return self._writer.usage(event)
-        changed = False
+        changed, output = False, self._output
         for choice in choices:
-            changed |= self._output.delta(choice)
+            if output.delta(choice):
+                changed = True
         self._counted.events += 1
         self._last = chunk
-        if self._output.stopped:
+        if output.stopped:
             self.done = True
             for choice in choices:
                 choice["finish_reason"] = STOPPED

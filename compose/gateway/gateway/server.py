@@ -7,10 +7,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
+from urllib.parse import unquote
 
+from httptools import parse_url
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.answer import Cycle
 from gateway.settings import Limits
 
 _SWEEP_SECONDS = 0.5
@@ -20,37 +24,13 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 class Guard:
     """What the application may know of a request's connection, at `scope["guard"]`: cheaper than a task that waits for each of these."""
 
+    __slots__ = ("body", "lost", "on_lost", "whole")
+
     def __init__(self) -> None:
         self.whole = False  # the body has arrived
+        self.body: bytearray | None = None  # all of it, where it is small and did not come after its answer
         self.lost = False  # the client has left
         self.on_lost: Callable[[], object] | None = None
-
-
-class OneWrite:
-    """A transport that sends what is written in one turn of the loop as one piece: head and body of an answer arrive together."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._parts: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send, with what else comes."""
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(data)
-
-    def close(self) -> None:
-        """End the connection, after what was written."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._parts and not self._transport.is_closing():
-            self._transport.write(b"".join(self._parts))
-        self._parts = []
 
 
 class Guarded(HttpToolsProtocol):
@@ -61,8 +41,9 @@ class Guarded(HttpToolsProtocol):
     sweeper: ClassVar[asyncio.TimerHandle | None] = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
+        super().connection_made(transport)
         self._head_since: float | None = time.monotonic()  # None while no head is awaited
+        self._idle_since: float | None = None  # None while a request is under way
         self._head_bytes = 0
         self._guards: deque[Guard] = deque()  # of the requests that are not answered yet
         self._stalled_since: float | None = None
@@ -88,22 +69,48 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_since, self._head_bytes = time.monotonic(), 0
+        self._head_since, self._head_bytes, self._idle_since = time.monotonic(), 0, None
         self._arriving = Guard()
         self._guards.append(self._arriving)
         self.scope["guard"] = self._arriving  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
+        """As uvicorn's, without upgrades, for cycles of our own."""
         self._head_since = None
-        super().on_headers_complete()
+        parser, scope, version, url = self.parser, self.scope, self.parser.get_http_version(), parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
+        scope["path"], scope["raw_path"], scope["query_string"] = unquote(path), url.path, url.query or b""
+        app, before, most = self.app, self.cycle, self.limit_concurrency
+        if most is not None and (len(self.connections) >= most or len(self.tasks) >= most):
+            app = service_unavailable
+        self.cycle = Cycle(
+            scope, self.transport, self.flow, self.logger, self.access_logger, False, self.server_state.default_headers,
+            asyncio.Event(), self.expect_100_continue, version != "1.0" and parser.should_keep_alive(), self.on_response_complete,
+        )  # fmt: skip
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, app))
 
     def on_message_complete(self) -> None:
         self._arriving.whole = True  # it may have been answered before its body came
+        if not self.cycle.response_complete and len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self._arriving.body = self.cycle.body
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each request: the sweep ends who asks nothing more."""
         self._guards.popleft()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = time.monotonic()
 
     def pause_writing(self) -> None:
         self._stalled_since = time.monotonic()
@@ -123,6 +130,8 @@ class Guarded(HttpToolsProtocol):
         for connection in list(cls.live):
             if connection._dawdles(now):
                 connection.transport.abort()
+            elif (idle := connection._idle_since) is not None and now - idle > connection.timeout_keep_alive:
+                connection.transport.close()
         if cls.live:
             cls._next_sweep(loop)
 

@@ -19,13 +19,13 @@ class Connection(asyncio.Protocol):
     """One connection, one request at a time. `status` and `kind` (the content type) are there once `head` is done."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self.lost = loop, False
+        self._loop, self.lost, self._spoilt = loop, False, False
         self._transport: asyncio.Transport
         self._waiter: asyncio.Future[None] | None = None
+        self._parser = httptools.HttpResponseParser(self)  # good for one answer after the other, as long as it is whole
         self._begin()
 
     def _begin(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.status, self.kind, self.whole, self.touched, self._stays = 0, b"", False, False, False
         self._parts: list[bytes] = []
         self._size = 0
@@ -44,11 +44,15 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
+            self._spoilt = True
             self.fail(error)
         else:
             self._wake()
             if self._size > _BUFFER_BYTES:
                 self._transport.pause_reading()
+
+    def on_message_begin(self) -> None:
+        self._spoilt |= self.whole  # what comes after an answer belongs to none
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"content-type":
@@ -69,18 +73,16 @@ class Connection(asyncio.Protocol):
         """End the request with an error, unless its answer is complete."""
         if not self.whole:
             self._error = self._error or error
-            self._wake()
+        self._wake()
 
     def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        if (waiter := self._waiter) and not waiter.done():
+            waiter.set_result(None)
 
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _wait(self) -> asyncio.Future[None]:
+        """Done with the next news; whoever waited before was cancelled, or has its own."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     async def ask(self, request: bytes) -> None:
         """Send a request; returns with the head of its answer. Raise one of FAILURES."""
@@ -99,17 +101,19 @@ class Connection(asyncio.Protocol):
             if self._error:
                 raise self._error
             await self._wait()
-        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
         if self._size > _BUFFER_BYTES:
             self._transport.resume_reading()
-        self._parts, self._size = [], 0
+        self._size = 0
+        parts.clear()
         return data
 
     @property
     def reusable(self) -> bool:
         """Whether another request may go this way now."""
         fresh = self._loop.time() - self.last < _IDLE_SECONDS
-        return fresh and self.whole and not self._parts and not self.lost and self._stays
+        return fresh and self.whole and self._stays and not (self._parts or self.lost or self._spoilt)
 
     def close(self) -> None:
         """End the connection at once: the other side stops working."""
@@ -122,7 +126,8 @@ class Upstream:
     def __init__(self, address: tuple[str, int] | Path, connect_seconds: float, idle_seconds: float) -> None:
         self._address, self.connect_seconds, self.idle_seconds = address, connect_seconds, idle_seconds
         self._loop = asyncio.get_running_loop()
-        self._name = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "localhost"
+        name = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "localhost"
+        self._head = f"HTTP/1.1\r\nHost: {name}\r\nContent-Type: application/json"
         self._free: list[Connection] = []
         self.busy: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -140,9 +145,8 @@ class Upstream:
         A kept connection that the other side has ended meanwhile is no failure of the request: it goes again, on a new one.
         Raise one of FAILURES; TimeoutError for a silence of `idle_seconds`.
         """
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._name}\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n"
-        content = "Content-Type: application/json\r\n" if body else ""
-        request = f"{head}{content}\r\n".encode() + body
+        head = f"{method} {path} {self._head}\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
+        request = head.encode() + body
         while True:
             kept = self._kept()
             connection = kept or await self._connect()

@@ -34,8 +34,10 @@ def headers(scope: Scope) -> Headers:
 
 async def read_body(scope: Scope, declared: bytes, receive: Receive, limit: int, seconds: float) -> bytes:
     """The whole body, at most `limit` bytes within `seconds`. `declared`: its Content-Length. Raise Refusal (408, 413) or Gone."""
-    length = int(declared) if declared.isdigit() else 0
-    if scope["guard"].whole:
+    length, guard = int(declared) if declared.isdigit() else 0, scope["guard"]
+    if guard.body is not None and len(guard.body) <= limit:
+        return bytes(guard.body)
+    if guard.whole:
         return await _collect(receive, limit, length)
     try:
         async with asyncio.timeout(seconds):
