@@ -9,6 +9,8 @@ import pytest
 from rag import near
 from rag.near import Near
 
+from tests.rag.conftest import Make, document
+
 NOTHING = np.zeros(0, np.int64)
 DIMENSION = 320
 
@@ -58,3 +60,29 @@ def test_of_few_all_are_compared(many: tuple[Near, np.ndarray]) -> None:
     found = store.nearest(asked[0], [(5, 900)], NOTHING)
     assert found.ids.tolist() == list(range(5, 901))
     assert store.nearest(asked[0], [], NOTHING).ids.size == 0
+
+
+def test_how_near_documents_are_to_the_nearest_of_another_is_usual() -> None:
+    """Eight documents in pairs of neighbours; pieces of one document, which are the same, do not count. Of seven nothing is told."""
+    angles = np.repeat(np.arange(4), 2) * np.pi / 8 + np.tile([0.0, 0.1], 4)
+    rows = np.repeat(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32), 2, axis=0)
+    documents = [(number, number + 1) for number in range(1, 17, 2)]
+    mean, spread = Near(rows).usual(documents) or (0, 0)
+    assert mean == pytest.approx(np.cos(0.1))
+    assert spread < 1e-6
+    assert Near(rows).usual(documents[:7]) is None
+
+
+def test_nearness_is_the_same_for_a_model_whose_cosines_are_all_high(store: Make) -> None:
+    """As E5's are: all vectors have half of them in common. Of few documents nothing is far."""
+    chance, found = np.random.default_rng(2), []
+    plain = chance.standard_normal((20, 16), np.float32)
+    plain /= np.linalg.norm(plain, axis=1, keepdims=True)
+    for unit in (plain, np.concatenate([plain, np.ones((20, 1), np.float32)], axis=1) / np.sqrt(np.float32(2))):
+        pages = [document(f"{number}.md", "texte", vectors=2 * unit[[number]]) for number in range(20)]
+        reader = store(*pages, embedder="m", dimension=unit.shape[1])
+        found.append(reader.nearness(2 * unit @ unit[0]))
+        few = store(*pages[:7], embedder="m", dimension=unit.shape[1])
+        assert not few.nearness(few.nearest(unit[0], ["all"], NOTHING).products).any()
+    assert np.allclose(*found, atol=1e-3)
+    assert found[0].argmax() == 0

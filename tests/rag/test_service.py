@@ -74,7 +74,7 @@ def test_vectors_are_used_and_those_of_another_model_or_length_are_not(tmp_path:
     asked: dict[str, object] = {"query": "rien", "groups": ["tous"], "vector": [0.0, 0.0, 9.0, 0.0], "limit": 1}
     with running(place):
         _, answer = search(place, **asked, embedder="m@sha256:1")
-        assert [(one["path"], one["sure"], answer["by"]) for one in answer["passages"]] == [("2.txt", 0.5, "vectors")]  # type: ignore[attr-defined]
+        assert [(one["path"], one["sure"], answer["by"]) for one in answer["passages"]] == [("2.txt", 0.0, "vectors")]  # type: ignore[attr-defined]
         for other in ("m@sha256:2", "m", ""):
             assert search(place, **asked, embedder=other) == (200, {"passages": [], "by": "words"})
         wrong = asked | {"vector": [1.0], "embedder": "m@sha256:1"}

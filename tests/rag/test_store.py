@@ -39,11 +39,11 @@ def test_a_passage_is_found_by_its_words_its_stems_and_its_title(store: Make) ->
 
 
 def test_what_the_words_of_a_question_tell_is_told_of_a_passage(store: Make) -> None:
-    """Of badge, retirer, parking two are in one of two passages, one in none. With a vector a tenth of it is added to the nearness."""
+    """Of badge, retirer, parking two are in one of two passages, one in none. With a vector it counts thrice, beside nearness."""
     tells = [math.log1p((2 - count + 0.5) / (count + 0.5)) for count in (1, 1, 0)]
     share = sum(tells[:2]) / sum(tells)
     other = "Rien de tel."
-    for dimension, vector, sure in ((0, None, share), (4, UNIT[0], 0.5 + share / 10)):
+    for dimension, vector, sure in ((0, None, share), (4, UNIT[0], 3 * share)):
         vectors = (UNIT[[0]], UNIT[[1]]) if dimension else (None, None)
         texts = (("a.md", "Le badge se retire à l'accueil."), ("b.md", other))
         reader = store(
@@ -132,8 +132,9 @@ def test_no_foreign_passage_is_ever_returned(
 
 
 def told(reader: Reader, groups: frozenset[str], vector: Vectors | None) -> list[tuple[str, float, float]]:
-    """All that an asker learns of ranks."""
-    return [(hit.passage.path, hit.score, hit.sure) for hit in search(reader, "secret CO2", groups, 100, vector)]
+    """All that an asker learns; how sure a nearness is, is in spreads of the whole index."""
+    hits = search(reader, "secret CO2", groups, 100, vector)
+    return [(hit.passage.path, hit.score, hit.sure if vector is None else 0.0) for hit in hits]
 
 
 def path_has(path: str) -> bool:

@@ -176,7 +176,7 @@ class Rag(Strict):
     passages: PositiveInt
     passage_chars: PositiveInt
     share: Annotated[float, Field(ge=0, le=1)]
-    near: Annotated[float, Field(ge=-1, le=1)]
+    near: Annotated[float, Field(ge=-100, le=100)]
     none: Annotated[str, StringConstraints(min_length=1)]
 
 

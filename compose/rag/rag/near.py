@@ -17,6 +17,8 @@ _WHOLE = 8_000_000  # numbers that are read without a thought: about a milliseco
 _AXES = 128
 _CANDIDATES = 1000
 _SAMPLE = 4096  # vectors that tell mean, spread and axes
+_DOCUMENTS = 100  # that tell how near is usual
+_FEWEST = 8  # of less documents nothing can be told
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,20 @@ class Near:
                 sample if step == 1 else np.concatenate([self.rows[first - 1 : last] @ vector for first, last in spans])
             )
         return Nearest(ids, products, float(sample.mean()), float(sample.std()) or 1.0)
+
+    def usual(self, documents: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
+        """How near documents (first and last id) are to the nearest of another: mean and spread of the products; None for too few.
+
+        It depends on the model as much as on the documents, and so makes what is near comparable between models.
+        """
+        chosen = documents[:: max(len(documents) // _DOCUMENTS, 1)][:_DOCUMENTS]
+        if not self.rows.size or len(chosen) < _FEWEST:
+            return None
+        products = self.rows @ self.rows[[first - 1 for first, _ in chosen]].T
+        for column, (first, last) in enumerate(chosen):
+            products[first - 1 : last, column] = -np.inf
+        best = products.max(axis=0)
+        return float(best.mean()), float(best.std()) or 1.0
 
     def _candidates(self, vector: Vectors, spans: Sequence[tuple[int, int]]) -> Ids:
         """Places among all ids of the spans."""

@@ -19,7 +19,7 @@ from rag.store import Found, Vectors
 
 DEPTH = 100  # passages that each list gives
 _K = 10
-_SHARE = 0.1  # of the words' share in what says how sure a nearness is
+_SHARE = 3.0  # spreads of nearness that the whole share of the words is worth in what says how sure a passage is
 # What a word tells in the text, in the title, and in both: BM25 with k1 = 1.2, without lengths, a title counted thrice.
 _TEXT, _TITLE, _BOTH = (2.2 * times / (times + 1.2) for times in (1, 3, 4))
 _ROWS = 10_000  # passages that a word index looks at for one question
@@ -31,7 +31,8 @@ Ids = npt.NDArray[np.int64]
 class Hit:
     """A passage and why it is here. `score` orders those of one question; `sure` can be compared between questions.
 
-    With a vector: mean cosine of title and text, and a tenth of the share of what the question's words tell; without, the share.
+    With a vector: how near it is, beside how near documents are to each other (`Reader.nearness`), and thrice the share of what the
+    question's words tell; without, that share.
     """
 
     passage: Found
@@ -64,7 +65,7 @@ def search(store: Reader, text: str, groups: Iterable[str], limit: int, vector: 
     else:
         nearest = store.nearest(vector, groups, stems.best())
         ids, scores = nearest.ids, _by_nearness(nearest, stems)
-        sure = nearest.products / 2 + _SHARE * stems.share[ids]
+        sure = store.nearness(nearest.products) + _SHARE * stems.share[ids]
     best = np.lexsort((ids, -scores))[:limit]
     of = {int(ids[place]): (float(scores[place]), float(sure[place])) for place in best}
     return [Hit(found, *of[found.id]) for found in store.texts(list(of), groups)]

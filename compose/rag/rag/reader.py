@@ -49,6 +49,9 @@ WHERE passages.id IN (SELECT value FROM json_each(:ids)) AND passages.{seen}
 """
 
 
+_DOCUMENTS = "SELECT min(id), max(id) FROM passages GROUP BY document"
+
+
 def _statement(template: str, **names: str) -> str:
     return template.format(seen=_SEEN, stretches=_STRETCHES.format(seen=_SEEN), **names)
 
@@ -75,6 +78,7 @@ class Reader:
             self.documents, self.passages = self._count("documents"), self._count("passages")
             self.embedder, self.dimension = self.meta["embedder"], int(self.meta["dimension"])
             self._near = Near(self._read_vectors())
+            self._usual = self._near.usual(self._base.execute(_DOCUMENTS).fetchall())
         except sqlite3.Error as error:
             raise StoreError(f"{path}: no index: {error}") from None
         self.can_be_kept = not self.dimension or self.meta.get("made") == MADE
@@ -127,6 +131,17 @@ class Reader:
     def nearest(self, vector: Vectors, groups: Iterable[str], also: Ids) -> Nearest:
         """The passages for these groups that are nearest to the vector; and those of `also`, which are of these groups."""
         return self._near.nearest(vector, self.spans(groups), also)
+
+    def nearness(self, products: Vectors) -> Vectors:
+        """How near, of a question's products with passages, in spreads from how near documents of the index are to each other.
+
+        An index of too few documents to tell calls nothing near or far.
+        """
+        if self._usual is None:
+            return np.zeros_like(products)
+        mean, spread = self._usual
+        # Each row is a sum of two unit vectors, title and text: a product with a question is two cosines, with another row four.
+        return ((products / 2 - mean / 4) / (spread / 4)).astype(np.float32)
 
     def texts(self, ids: Sequence[int], groups: Iterable[str]) -> list[Found]:
         """These passages in this order, without those that the groups may not see."""
