@@ -89,6 +89,8 @@ class Loki:
         made, left_out = body(lines, self._host)
         if left_out:
             handover.report(f"{left_out} lines for Loki are no entries, and are left out")
+        if left_out == len(lines):  # Loki refuses a push of nothing, and would be asked again without end
+            return ""
         content = gzip.compress(made, 1)
         for _ in range(2):  # a connection that was kept may have ended in between
             fresh = self._link is None

@@ -1,7 +1,7 @@
 """Grafana and Loki as they are shipped: the pinned images, confined as compose/ says, with the configurations of a release. `--live` only.
 
 What other tests judge by types, grammars and references is asked of the programs themselves here. Where no registry answers, all of it
-is skipped, and says so: the machines on which this was written reach none.
+is skipped, and says so: the machines on which this was written reach none (test_loki.py has run against a Loki of another way).
 """
 
 from __future__ import annotations
@@ -129,6 +129,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shown, str
         yield Shown(int(variables["GRAFANA_PORT"]), ssl.create_default_context(cafile=folder / "own/ca.pem")), password
     finally:
         docker(*compose, "down", "--volumes", "--timeout", "5")
+
+
+def lokis(request: pytest.FixtureRequest) -> str:
+    """Address of the container's Loki, for tests of it alone."""
+    request.getfixturevalue("shown")
+    return "http://127.0.0.1:3100"
 
 
 def test_loki_accepts_its_configuration(shown: tuple[Shown, str]) -> None:

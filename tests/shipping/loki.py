@@ -1,8 +1,8 @@
 """Double of Loki's push: takes what Loki takes, and keeps it as Loki does: streams by their labels, each line of a moment once.
 
-Its rules are those of Loki's documentation (reference/loki-http-api, operations/request-validation-rate-limits), with the limits that
-`compose/loki` sets or Loki has: names of labels, at most 15 of them, a line of at most 64 KB, nanoseconds as text, lines of a stream
-not older than an hour before its newest.
+Its rules are those that a genuine Loki 3.7.8 with the configuration of `compose/loki` has shown (tests/live/test_loki.py asks both): what
+is no push is refused as a whole; of a push, streams with too many labels and lines that are too old, too new or too far behind are left
+out, and all else is kept, although the answer is 400; a line that is too long is cut.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+LABELS, LINE_BYTES = 8, 65536  # compose/loki/loki.yaml
 # On a host, in the place of the container; and what else a test of shipping leaves there.
 START = "systemd-run --quiet --unit loki-double python3 -I -B /root/loki.py 3100"
 STOP = (
@@ -26,35 +28,47 @@ STOP = (
     "; rm -rf /var/lib/citadelle/logs /etc/citadelle/logs /var/lib/node_exporter/textfile/citadelle_logs.prom"
 )
 HOUR = 3600 * 10**9
+OLDEST, NEWEST = 168 * HOUR, HOUR // 6  # reject_old_samples_max_age there; creation_grace_period as Loki has it
 Streams = dict[tuple[tuple[str, str], ...], dict[tuple[int, str], None]]
 
 
 @dataclass
 class Loki:
-    """What is kept, what was refused, how many pushes came; `broken` answers every push with that status."""
+    """What is kept, what was refused, how many pushes came; `broken` answers every push with that status; `clock`: nanoseconds."""
 
     port: int = 0
     streams: Streams = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     pushes: int = 0
     broken: int = 0
+    clock: Callable[[], int] = time.time_ns
 
-    def push(self, body: Any) -> None:
-        """Raises ValueError or KeyError for what Loki refuses."""
+    def push(self, body: Any) -> int:
+        """The status of the answer. Raises ValueError or KeyError for what Loki refuses as a whole."""
         for stream in body["streams"]:
-            labels = stream["stream"]
-            if not 0 < len(labels) <= 15 or not all(LABEL.fullmatch(name) and value for name, value in labels.items()):
-                raise ValueError(f"labels: {labels}")
-            kept = self.streams.setdefault(tuple(sorted(labels.items())), {})
-            newest = max((moment for moment, _ in kept), default=0)
-            for moment, line in stream["values"]:
-                if not isinstance(moment, str) or len(moment) != 19:
+            if not stream["stream"] or not all(LABEL.fullmatch(name) for name in stream["stream"]):
+                raise ValueError(f"labels: {stream['stream']}")
+            for moment, _ in stream["values"]:
+                if not isinstance(moment, str) or not moment.isdecimal():
                     raise ValueError(f"not nanoseconds: {moment!r}")
-                if len(line.encode()) > 65536:
-                    raise ValueError("line too long")
-                if int(moment) < newest - HOUR:
-                    raise ValueError("entry too far behind")
-                kept[int(moment), line] = None
+        before, now = len(self.refused), self.clock()
+        for stream in body["streams"]:
+            self._stream({name: value for name, value in stream["stream"].items() if value}, stream["values"], now)
+        return 422 if not body["streams"] else 204 if len(self.refused) == before else 400
+
+    def _stream(self, labels: dict[str, str], values: list[list[str]], now: int) -> None:
+        if len(labels) > LABELS:
+            self.refused.append(f"{len(labels)} labels")
+            return
+        kept = self.streams.setdefault(tuple(sorted(labels.items())), {})
+        for moment, line in values:
+            newest, when = max((moment for moment, _ in kept), default=0), int(moment)
+            if not now - OLDEST <= when <= now + NEWEST:
+                self.refused.append("too old" if when < now else "too new")
+            elif when < newest - HOUR:
+                self.refused.append("too far behind")
+            else:
+                kept[when, line.encode()[:LINE_BYTES].decode(errors="ignore")] = None
 
     def lines(self, **labels: str) -> list[str]:
         """Lines of all streams with these labels, by their time."""
@@ -74,7 +88,7 @@ def handler(loki: Loki) -> type[BaseHTTPRequestHandler]:
                 if self.path != "/loki/api/v1/push" or self.headers["Content-Type"] != "application/json":
                     raise ValueError(self.path)
                 if not loki.broken:
-                    loki.push(json.loads(body))
+                    status = loki.push(json.loads(body))
             except (ValueError, KeyError) as error:
                 loki.refused.append(repr(error))
                 status = 400

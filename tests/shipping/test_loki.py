@@ -15,6 +15,7 @@ from tests.shipping.test_forms import LINES
 @pytest.fixture
 def double() -> Iterator[Loki]:
     with loki() as found:
+        found.clock = lambda: int(way.nanoseconds({"t": "2026-11-22T18:01:00Z"}))  # lines here are of that day
         yield found
 
 
@@ -88,6 +89,12 @@ def test_what_loki_refuses_for_now_comes_again_and_what_it_never_takes_does_not(
     assert sender.push([json.dumps({"t": "2026-11-22T15:00:00Z", "line": "old"})]) == ""
     assert "too far behind" in double.refused[0]
     assert told == ["Loki refuses lines of a batch of 1 for good: they are not in it"]
+
+
+def test_a_batch_of_no_entries_ends_there(double: Loki, sender: way.Loki, told: list[str]) -> None:
+    """Loki answers 422 to a push of nothing: it would come again without end, and all lines behind it wait."""
+    assert sender.push(["no entry"]) == ""
+    assert (double.pushes, told) == (0, ["1 lines for Loki are no entries, and are left out"])
 
 
 def test_nobody_there(sender: way.Loki) -> None:
