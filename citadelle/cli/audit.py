@@ -93,5 +93,5 @@ def _print(name: str, state: State, found: list[Verdict], french: bool) -> None:
         if verdict.status != "pass":
             typer.echo(verdict.line(name, "fr" if french else "en"))
     for device in accelerators(state):
-        typer.echo(f"{name}: {device.kind}: {device.name} ({device.vendor}): {device.use}")
+        typer.echo(f"{name}: {device.kind}: {device.told} ({device.vendor}): {device.use}")
     typer.echo(f"{name}: {counted(found)}")

@@ -35,7 +35,7 @@ def _devices(pc: str, state: State) -> Check:
     if unknown:
         why = "; ".join(f"{name}: {state.errors.get(name, 'not in this state')}" for name in unknown)
         return Check("W002", pc, False, f"graphics and neural processors are unknown: {why}", "Get-PnpDevice on the PC")
-    told = "; ".join(f"{one.kind}: {one.name} ({one.vendor}): {one.use}" for one in accelerators(state))
+    told = "; ".join(f"{one.kind}: {one.told} ({one.vendor}): {one.use}" for one in accelerators(state))
     return Check("W002", pc, True, told or "no graphics or neural processor")
 
 

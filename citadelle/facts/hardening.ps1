@@ -135,7 +135,16 @@ Read-Section 'device_guard' {
 }
 Read-List 'gpus' {
     Get-CimInstance -ClassName Win32_VideoController | ForEach-Object {
-        [ordered]@{ Name = [string]$_.Name; InstanceId = [string]$_.PNPDeviceID; Driver = [string]$_.DriverVersion }
+        $gpu = [ordered]@{ Name = [string]$_.Name; InstanceId = [string]$_.PNPDeviceID; Driver = [string]$_.DriverVersion; Memory = $null }
+        # AdapterRAM of this class ends at 4 GiB; the driver's own figure does not.
+        $device = 'HKLM:\SYSTEM\CurrentControlSet\Enum\' + $_.PNPDeviceID
+        $driver, $size = '', $null
+        if (Test-Path -LiteralPath $device) { $driver = [string](Get-Item -LiteralPath $device).GetValue('Driver', '') }
+        $driver = 'HKLM:\SYSTEM\CurrentControlSet\Control\Class\' + $driver
+        if (Test-Path -LiteralPath $driver) { $size = (Get-Item -LiteralPath $driver).GetValue('HardwareInformation.qwMemorySize', $null) }
+        if ($size -is [byte[]]) { $size = [BitConverter]::ToInt64($size, 0) }
+        if ($null -ne $size) { $gpu.Memory = [long]$size }
+        $gpu
     }
 }
 # A class of their own, but early drivers stand among the parts of the system or the sound devices.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from citadelle.hardening.state import State
@@ -21,12 +21,18 @@ GRAPHICS = {
 
 @dataclass(frozen=True)
 class Accelerator:
-    """`use`: by what it can be used, as of WSL 2 in 2026."""
+    """`use`: by what it can be used, as of WSL 2 in 2026; `memory`: bytes of its own, 0 where its driver does not say."""
 
     kind: Literal["gpu", "npu"]
     name: str
     vendor: str
     use: str
+    memory: int = 0
+
+    @property
+    def told(self) -> str:
+        """Its name, and its memory where that is known."""
+        return f"{self.name}, {self.memory / 2**30:.1f} GiB" if self.memory else self.name
 
 
 def accelerators(state: State) -> list[Accelerator]:
@@ -34,7 +40,10 @@ def accelerators(state: State) -> list[Accelerator]:
     devices = [*state.sections.get("npus", []), *state.sections.get("gpus", [])]
     seen = {str(device.get("InstanceId", "")).upper(): device for device in devices}
     return [
-        _described(identity, str(device.get("Name", "")), device in state.sections.get("npus", []))
+        replace(
+            _described(identity, str(device.get("Name", "")), device in state.sections.get("npus", [])),
+            memory=int(device.get("Memory") or 0),
+        )
         for identity, device in seen.items()
     ]
 

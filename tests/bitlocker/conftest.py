@@ -9,7 +9,7 @@ import pytest
 
 from citadelle.escrow.store import Escrow
 from citadelle.operations import bitlocker_steps
-from tests.bitlocker.pc import PC, Operator, read_private
+from tests.bitlocker.pc import PC, PIN, Operator, read_private
 from tests.escrow.conftest import operator as pair  # noqa: F401  (a fixture)
 from tests.escrow.conftest import pair_folder  # noqa: F401  (a fixture)
 from tests.lab.powershell import Engine
@@ -43,3 +43,11 @@ def pc(_pc: PC, monkeypatch: pytest.MonkeyPatch) -> PC:
 def operator(pair: object, pair_folder: Path, tmp_path: Path) -> Operator:  # noqa: F811
     """An operator with an empty escrow."""
     return Operator(Escrow(tmp_path / "keys", tmp_path / "keys.copy"), pair_folder)
+
+
+@pytest.fixture
+def pinned(operator: Operator, tmp_path: Path) -> Operator:
+    """An operator who wants a PIN at each start."""
+    (tmp_path / "pin").write_text(PIN + "\n")
+    operator.choice, operator.given = {"unlock": "tpm_pin", "pin_length": len(PIN)}, {"pin": tmp_path / "pin"}
+    return operator

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from citadelle.escrow import store
-from tests.bitlocker.pc import PC, Operator, converge, killed, recovery, told
+from tests.bitlocker.pc import PC, PIN, Operator, converge, killed, kinds, recovery, told
 from tests.bitlocker.test_rows import DATA, LEFT, LOCKED, MENDED, REFUSED, SYSTEM
 
 pytestmark = pytest.mark.lab
@@ -44,8 +44,29 @@ def assert_never_worse(before: dict[str, Any], pc: PC, operator: Operator, place
 def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
     name: str, kind: str, pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
+    number = killed_everywhere(STATES[name], kind, pc, operator, caplog)
+    assert number > 1 or (kind == "dead" and name in UNCHANGED), "it died somewhere"
+
+
+@pytest.mark.parametrize(
+    ("volume", "kind"),
+    [*product([MENDED["clear"]], ["dies_before", "dies_after", "dead"]), (SYSTEM, "dead")],
+    ids=lambda value: value if isinstance(value, str) else value["VolumeStatus"],
+)
+def test_so_does_one_that_sets_a_pin(
+    volume: dict[str, Any], kind: str, pc: PC, pinned: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From a clear volume, and from one that its TPM opened alone so far; and the PIN is in nothing that is told."""
+    assert killed_everywhere({"C": volume}, kind, pc, pinned, caplog) > 1
+    assert kinds(pc.volume()) == ["RecoveryPassword", "TpmPin"]
+
+
+def killed_everywhere(
+    volumes: dict[str, Any], kind: str, pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> int:
+    """The run killed at its first place of that kind, its second, and so on, each time from the same state; how many it has."""
     for number in count(1):
-        start_anew(name, pc, operator)
+        start_anew(volumes, pc, operator)
         caplog.clear()
         before = pc.double.state["bitlocker"]
         died = killed(pc, operator, **{kind: number})
@@ -57,8 +78,8 @@ def test_a_run_killed_anywhere_leaves_no_volume_without_its_key(
         assert_nothing_told(pc, operator, caplog)
         if not died:  # the run has no such place: it came to its end
             break
-    assert number > 1 or (kind == "dead" and name in UNCHANGED), "it died somewhere"
     assert converge(pc, operator).steps == 0
+    return number
 
 
 def assert_nothing_told(pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture) -> None:
@@ -68,6 +89,7 @@ def assert_nothing_told(pc: PC, operator: Operator, caplog: pytest.LogCaptureFix
         **{name: word for one in pc.double.state["bitlocker"].values() for name, word in recovery(one).items()},
     }
     assert told("\n".join([*pc.said, *pc.sent, caplog.text]), passwords.values()) == []
+    assert PIN not in "\n".join([*pc.said, caplog.text])
     pc.said.clear()
     pc.sent.clear()
 
@@ -111,10 +133,11 @@ def test_a_run_that_is_refused_may_be_killed_too(
         assert number > 1, "it died somewhere"
 
 
-def start_anew(name: str, pc: PC, operator: Operator) -> None:
-    """The PC in the state of that name, the escrow empty."""
+def start_anew(volumes: dict[str, Any], pc: PC, operator: Operator) -> None:
+    """The PC with these volumes and as on its first day else, the escrow empty."""
     operator.forget()
-    pc.write(**STATES[name])
+    (pc.double.home / "registry.json").write_bytes(pc.first["registry.json"])  # type: ignore[attr-defined]
+    pc.write(**volumes)
 
 
 @pytest.mark.parametrize("death", range(1, 9))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from citadelle.operations import bitlocker_answers
-from tests.bitlocker.pc import PC, Operator, converge, killed, kinds, recovery
+from tests.bitlocker.pc import PC, PIN, Operator, converge, killed, kinds, recovery
 from tests.bitlocker.test_rows import MENDED, SYSTEM, other
 
 pytestmark = pytest.mark.lab
@@ -94,6 +93,23 @@ def test_a_policy_that_forbids_stops_before_the_first_change(
     assert (pc.volume()["KeyProtector"], operator.kept()) == ([], {})
 
 
+def test_a_policy_for_data_volumes_counts_for_them_alone(
+    pc: PC, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    volumes = {"C": MENDED["clear"], "D": other("FullyDecrypted", MountPoint="D:")}
+    pc.write(**volumes)
+    policy(pc, FDVRecovery=1, FDVRecoveryPassword=0)
+    before = pc.double.state["bitlocker"]
+    assert not converge(pc, operator).ok
+    assert "policy forbids recovery passwords: RECOVERY_PASSWORD_NOT_ALLOWED (0x8031005C)" in caplog.text
+    assert (pc.double.state["bitlocker"], operator.kept()) == (before, {}), (
+        "nothing half done: the system volume neither"
+    )
+    pc.write(C=volumes["C"])
+    assert converge(pc, operator).ok
+    assert pc.volume()["ProtectionStatus"] == "On"
+
+
 @pytest.mark.parametrize(
     ("tpm", "code"),
     [({"TpmEnabled": False}, "TPM_DISABLED (0x8031003F)"), ({"TpmReady": False}, "TPM_NOT_OWNED (0x80310018)")],
@@ -107,7 +123,6 @@ def test_a_tpm_that_goes_away_after_the_look_stops_the_encryption(
     assert pc.volume()["VolumeStatus"] == "FullyDecrypted"
 
 
-PIN = "4711081547110815"
 # As CIS wants the start where a PIN is asked.
 DEMANDED = {
     "UseTPM": 0,
@@ -117,14 +132,6 @@ DEMANDED = {
     "EnableBDEWithNoTPM": 0,
     "UseAdvancedStartup": 1,
 }
-
-
-@pytest.fixture
-def pinned(operator: Operator, tmp_path: Path) -> Operator:
-    """An operator who wants a PIN at each start."""
-    (tmp_path / "pin").write_text(PIN + "\n")
-    operator.choice, operator.given = {"unlock": "tpm_pin", "pin_length": len(PIN)}, {"pin": tmp_path / "pin"}
-    return operator
 
 
 @pytest.mark.parametrize(

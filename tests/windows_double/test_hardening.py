@@ -11,7 +11,6 @@ import pytest
 
 from citadelle import powershell
 from citadelle.facts.hardening import Hardening
-from citadelle.hardening.accelerators import accelerators
 from citadelle.hardening.judge import Verdict
 from citadelle.hardening.state import State
 from citadelle.operations.hardening import Change, changes, script
@@ -222,25 +221,3 @@ def test_a_policy_that_another_one_overrides_is_named(windows: Double) -> None:
     assert (answer["code"], answer["error"]) == (1, None)
     told = "pc1: WIN-PWD-01 is not kept: MinimumPasswordLength = 14 (is 0 after it was set; secedit: exit code 0)"
     assert answer["out"][:-1] == [told]
-
-
-def test_processors_are_found_in_whatever_class_their_drivers_stand(windows: Double) -> None:
-    """Neural ones: of their own class, as onnxruntime looks for them; and as early drivers of Intel and AMD placed them."""
-
-    def device(kind: str, name: str, identity: str) -> dict[str, str]:
-        return {"Class": kind, "FriendlyName": name, "InstanceId": identity, "Status": "OK"}
-
-    change_state(windows, devices=[
-        device("ComputeAccelerator", "Intel(R) AI Boost", "PCI\\VEN_8086&DEV_643E&SUBSYS_0\\3&11"),
-        device("System", "Intel(R) NPU", "PCI\\VEN_8086&DEV_7D1D&SUBSYS_0\\3&12"),
-        device("System", "PCI Express Root Port", "PCI\\VEN_8086&DEV_7E3D&SUBSYS_0\\3&13"),
-        device("MEDIA", "NPU Compute Device", "PCI\\VEN_1022&DEV_1502&SUBSYS_0\\3&14"),
-    ])  # fmt: skip
-    found = [(one.kind, one.vendor, one.name) for one in accelerators(look(windows)) if one.kind == "npu"]
-    assert found == [
-        ("npu", "Intel", "Intel(R) AI Boost"),
-        ("npu", "Intel", "Intel(R) NPU"),
-        ("npu", "AMD", "NPU Compute Device"),
-    ]
-    change_state(windows, devices=[])
-    assert look(windows).sections["npus"] == []

@@ -68,6 +68,8 @@ CimClass 'Win32_LogicalDisk' 'root/cimv2' {
 }
 CimClass 'Win32_VideoController' 'root/cimv2' {
     param($state)
+    foreach ($gpu in $state.gpus) { [ordered]@{ Name = $gpu.Name; PNPDeviceID = $gpu.PNPDeviceID; DriverVersion = '32.0.1'; AdapterRAM = 4293918720 } }
+    if ($state.gpus) { return }
     [ordered]@{ Name = 'Microsoft Basic Display Adapter'; PNPDeviceID = 'ROOT\BASICDISPLAY\0000'
         DriverVersion = '10.0.26100.1'; AdapterRAM = $null }
 }
