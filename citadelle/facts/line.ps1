@@ -56,6 +56,12 @@ Read-List 'ssh_openings' {
         }
     }
 }
+# Where a firewall of another program has registered, Windows' own may filter nothing.
+Read-List 'firewall_products' {
+    Get-CimInstance -Namespace root/SecurityCenter2 -ClassName FirewallProduct | ForEach-Object {
+        [ordered]@{ displayName = [string]$_.displayName; productState = [long]$_.productState }
+    }
+}
 Read-List 'hyperv_firewall' {
     Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' | ForEach-Object {
         Add-Number ([ordered]@{ Name = [string]$_.Name }) $_ @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction',

@@ -190,7 +190,7 @@ def _security_policy(text: str) -> dict[str, Any]:
     }
 
 
-def _antivirus(value: Any) -> list[dict[str, Any]]:
+def _products(value: Any) -> list[dict[str, Any]]:
     """`productState` in bits: 0x1000 on, 0x10 out of date."""
     states = [(str(one["displayName"]), int(one["productState"])) for one in _items(value)]
     return [{"Name": name, "active": state & 0xF000 == 0x1000, "current": state & 0xF0 == 0} for name, state in states]
@@ -228,7 +228,7 @@ SECTIONS: dict[str, Callable[[Any], Any]] = {
     "security_policy": _security_policy,
     "audit_policy": _audit_policy,
     "secure_boot": _flag,
-    "antivirus": _antivirus,
+    **dict.fromkeys(("antivirus", "firewall_products"), _products),
     "sshd": ssh.server,
     "ssh_keys": ssh.keys,
     "drivers": _names,

@@ -28,17 +28,8 @@ ONLY = {
 }
 # What can cut the line to a PC, and so is set by the role `line`, which goes back by itself.
 LINE = ("profile", "hyperv", "directive")
-Recipe = Literal[
-    "block_engine",
-    "block_engine_wsl",
-    "port_proxies",
-    "ssh_rule",
-    "ssh_openings",
-    "ssh_users",
-    "ssh_keys",
-    "ssh_tokens",
-    "ssh_access",
-]
+Recipe = Literal["block_engine", "block_engine_wsl", "port_proxies", "ssh_rule", "ssh_openings", "ssh_users", "ssh_keys", "ssh_tokens",
+                 "ssh_access"]  # fmt: skip
 Text = Annotated[str, Field(min_length=5)]
 Edition = Literal["pro", "education", "enterprise", "server"]
 

@@ -46,6 +46,7 @@ SECTIONS: dict[str, Any] = {
          "LocalAddress": ["Any"]},
     ],
     "ssh_openings": [{"Name": "{5A7E}", "LocalPort": ["1-1023"], "RemoteAddress": ["192.0.2.7"]}],
+    "firewall_products": [{"displayName": "Other", "productState": 0x40000}],
     "hyperv_firewall": [{"Name": "{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}", "Enabled": 1, "DefaultInboundAction": 4}],
     "listeners": [{"LocalAddress": "0.0.0.0", "LocalPort": 22}, {"LocalAddress": "127.0.0.1", "LocalPort": 11434}],
     "defender": {"AMRunningMode": "Normal", "AntivirusSignatureAge": 0, "RealTimeProtectionEnabled": True, "BehaviorMonitorEnabled": True,

@@ -56,7 +56,7 @@ def account(number: int, enabled: bool, password: bool) -> dict[str, Any]:
 
 WRONG = [
     Wrong("WIN-PLT-01", "version.EditionID", "CoreSingleLanguage", "CoreSingleLanguage", also=dict.fromkeys(
-        ("WIN-PLT-08", "WIN-BIT-01", "WIN-BIT-02", "WIN-DEF-01"), "not applicable")),
+        ("WIN-PLT-08", "WIN-BIT-01", "WIN-BIT-02", "WIN-FWL-13", "WIN-DEF-01"), "not applicable")),
     Wrong("WIN-PLT-02", "version.Build", 22000, "22000"),
     Wrong("WIN-PLT-03", "tpm.TpmReady", False, "no"),
     Wrong("WIN-PLT-04", "tpm.SpecVersion", "1.2, 2, 3", "1.2"),
@@ -77,6 +77,7 @@ WRONG = [
     Wrong("WIN-FWL-06", "firewall_profiles", [PROFILE | {"AllowLocalFirewallRules": 0}], "Name=Public AllowLocalFirewallRules=0"),
     Wrong("WIN-FWL-10", "listeners", [{"LocalAddress": "0.0.0.0", "LocalPort": 11434}], "LocalAddress=0.0.0.0"),
     Wrong("WIN-FWL-11", "listeners", [{"LocalAddress": "127.0.0.1", "LocalPort": 2375}], "LocalAddress=127.0.0.1 LocalPort=2375"),
+    Wrong("WIN-FWL-13", "firewall_products", [{"displayName": "Shield", "productState": 0x41000}], "Name=Shield active=yes current=yes"),
     Wrong("WIN-HVF-03", "hyperv_rules", [BLOCKED, ALLOWED], "Name=open LocalPorts=11000-12000"),
     Wrong("WIN-HVF-04", SERVICES + r"\MpsSvc\Parameters!HyperVFirewallDisable", 1, "1"),
     Wrong("WIN-WSL-13", LM + r"\Microsoft\Windows\CurrentVersion\Lxss\MSI!Version", "2.5.7.0", "2.5.7.0"),

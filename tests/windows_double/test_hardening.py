@@ -90,7 +90,8 @@ def captured(double: Double) -> None:
     named = {name: other[name] for name in ("DisplayName", "Description", "DisplayGroup", "Group")}
     assert (other["Enabled"], other["Direction"], other["Action"], other["Profile"]) == (1, 1, 2, 0)
     firewall["rules"]["sshd"] = firewall["rules"]["OpenSSH-Server-In-TCP"] | named
-    change_state(double, bitlocker=volumes, firewall=firewall)
+    sophos = {"displayName": "Sophos Endpoint", "productState": 266240}
+    change_state(double, bitlocker=volumes, firewall=firewall, firewall_products=[sophos])
     registry = json.loads((double.home / "registry.json").read_text("utf-8-sig"))
     version = dict(re.findall(r"(?m)^[* ] (\S+) +\w+ +(\d)", capture("wsl", "list-verbose.docker14686.txt")))
     user = "HKEY_USERS\\S-1-5-21-1-2-3-1001\\Software\\Microsoft\\Windows\\CurrentVersion\\Lxss"
@@ -123,6 +124,7 @@ def test_genuine_pcs_are_starts_and_a_french_one_gets_the_verdicts_of_an_english
         "WIN-BIT-02": "volume=D: verdict=encrypting, volume=E: verdict=clear, volume=F: verdict=clear, volume=G: verdict=clear",
         "WIN-FWL-08": "Name=OpenSSH-Server-In-TCP LocalAddress=Any RemoteAddress=Any",
         "WIN-FWL-12": "Name=sshd RemoteAddress=Any",
+        "WIN-FWL-13": "Name=Sophos Endpoint active=yes current=yes",
         "WIN-WSL-13": "2.0.9.0",
         "WIN-WSL-14": "DistributionName=Legacy Flags=7, DistributionName=Ubuntu-18.04 Flags=7",
     }.items()

@@ -20,6 +20,7 @@ DENY = "Write-Error -Message 'Accès refusé.' -ErrorId 'Denied' -Category Permi
 # Where a query stands on a cmdlet that others use too, only its own use fails.
 CLASSES = {"computer": "Win32_ComputerSystem", "disks": "Win32_LogicalDisk", "device_guard": "Win32_DeviceGuard",
            "gpus": "Win32_VideoController", "services": "Win32_Service", "antivirus": "AntiVirusProduct",
+           "firewall_products": "FirewallProduct",
            "drivers": "Win32_SystemDriver"}  # fmt: skip
 CMDLETS = {"tpm": "Get-Tpm", "secure_boot": "Confirm-SecureBootUEFI", "npus": "Get-PnpDevice", "bitlocker": "Get-BitLockerVolume",
            "firewall_profiles": "Get-NetFirewallProfile", "firewall_rules": "Get-NetFirewallRule",

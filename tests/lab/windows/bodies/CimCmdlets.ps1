@@ -115,7 +115,9 @@ CimClass 'AntiVirusProduct' 'root/securitycenter2' { param($state)
 }
 # Nobody is ever at the console of a double.
 CimClass 'Win32_LogonSession' 'root/cimv2' { param($state) }
-CimClass 'FirewallProduct' 'root/securitycenter2' { param($state) }
+CimClass 'FirewallProduct' 'root/securitycenter2' {
+    param($state) foreach ($one in $state.firewall_products) { [ordered]@{ displayName = $one.displayName; productState = [uint32]$one.productState } }
+}
 CimClass 'Win32_DeviceGuard' 'root/microsoft/windows/deviceguard' {
     param($state)
     [ordered]@{
