@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from rag import words
+from rag.ingest import Ingestion, Report
 from rag.passages import pieces
+from rag.ranking import search
 from rag.reader import Reader
 from rag.store import Document, Vectors, Writer
 
+PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
 Make = Callable[..., Reader]
 
 
@@ -33,3 +36,26 @@ def store(tmp_path: Path) -> Make:
         return Reader(tmp_path / "index.sqlite")
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that reads files finds the package as the tests do."""
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents/.acl.yaml").write_text("groups: [tous]\n")
+    return tmp_path / "documents"
+
+
+def ingest(folder: Path, **options: object) -> tuple[Report, Reader]:
+    target = folder.parent / "index.sqlite"
+    report = Ingestion(folder, target, **options).run()  # type: ignore[arg-type]
+    return report, Reader(target)
+
+
+def found(reader: Reader, text: str, group: str = "tous") -> list[str]:
+    return [hit.passage.path for hit in search(reader, text, [group], 20)]

@@ -59,6 +59,30 @@ def pdf(text: str, pages: int = 1) -> bytes:
     return data + head + table + tail
 
 
+def encrypted_pdf() -> bytes:
+    """The same with a password that nobody has: its check does not hold."""
+    lock = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >> /ID [<00> <00>]" % (
+        b"00" * 32,
+        b"11" * 32,
+    )
+    return pdf("x").replace(b"/Root 1 0 R", b"/Root 1 0 R " + lock)
+
+
+def encrypt_odt(path: Path) -> None:
+    """What an office program makes of one with a password, as far as its table of contents tells."""
+    _odt(path)
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts["content.xml"] = bytes(range(256))
+    manifest = parts["META-INF/manifest.xml"]
+    parts["META-INF/manifest.xml"] = manifest.replace(
+        b"</manifest:manifest>", b"<!-- manifest:encryption-data --></manifest:manifest>"
+    )
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+
+
 def _docx(path: Path) -> None:
     document = Docx()
     document.add_heading("Titre")

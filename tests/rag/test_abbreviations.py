@@ -1,7 +1,7 @@
 """Short forms and what a text says that they stand for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rag.abbreviations import found
 
@@ -24,6 +24,7 @@ def test_explanations_of_a_text(text: str, pairs: list[tuple[str, str]]) -> None
     assert list(found(text)) == pairs
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="Aa B(b)1-.é", max_size=60))
 def test_a_long_form_is_in_the_text_and_has_the_letters_of_the_short_one(text: str) -> None:
     for short, long in found(text):

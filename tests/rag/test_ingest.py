@@ -9,41 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rag import readers
-from rag.command import main
 from rag.embedder import Embedder
-from rag.ingest import Ingestion, Report
-from rag.ranking import search
-from rag.reader import Reader
 from rag.readers import KINDS
 from rag.store import Vectors
-from rag.worker import Worker
 
 from tests.rag import documents
-
-PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
-
-
-@pytest.fixture(autouse=True)
-def package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process that reads files finds the package as the tests do."""
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "documents").mkdir()
-    (tmp_path / "documents/.acl.yaml").write_text("groups: [tous]\n")
-    return tmp_path / "documents"
-
-
-def ingest(folder: Path, **options: object) -> tuple[Report, Reader]:
-    target = folder.parent / "index.sqlite"
-    report = Ingestion(folder, target, **options).run()  # type: ignore[arg-type]
-    return report, Reader(target)
-
-
-def found(reader: Reader, text: str, group: str = "tous") -> list[str]:
-    return [hit.passage.path for hit in search(reader, text, [group], 20)]
+from tests.rag.conftest import found, ingest
 
 
 def test_every_kind_is_read(folder: Path) -> None:
@@ -97,7 +68,17 @@ def test_without_a_group_nobody_sees_it_and_that_is_said(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["groups: tous", "groups: [tous]\nusers: [x]", "[tous]", "groups: ['']", "groups: [1]", "{", "groups: ['a b']", ""],
+    [
+        "groups: tous",
+        "groups: [tous]\nusers: [x]",
+        "[tous]",
+        "groups: ['']",
+        "groups: [1]",
+        "{",
+        "groups: ['a b']",
+        "",
+        "[" * 20_000,
+    ],
 )
 def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> None:
     (folder / "in").mkdir()
@@ -108,15 +89,24 @@ def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> No
     assert (report.unseen, found(reader, "prime")) == (["in/a.txt"], [])
 
 
-def test_what_is_no_document_is_told_and_left_out(folder: Path) -> None:
+def test_what_is_no_document_is_told_and_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.txt").write_text("La prime.")
     (folder / "link.txt").symlink_to("/etc/passwd")
     (folder / "away").symlink_to("/etc")
     (folder / ".hidden.txt").write_text("x")
     (folder / "program.exe").write_bytes(b"MZ")
     os.mkfifo(folder / "pipe.txt")
+    (folder / "shut").mkdir()
+    (folder / "piped").mkdir()
+    os.mkfifo(folder / "piped/.acl.yaml")  # nobody writes to it
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.txt")).write_text("x")
+    scan = os.scandir
+    monkeypatch.setattr("rag.folder.os.scandir", lambda path: scan(path if path.name != "shut" else path / "not"))
     report, _ = ingest(folder)
     assert report.problems == {
+        "shut/": "a folder that cannot be read: FileNotFoundError",
+        "piped/.acl.yaml": "nobody may see its folder: no file",
+        "caf\ufffd.txt": "a name that is not UTF-8",
         "link.txt": "a link",
         "away": "a link",
         ".hidden.txt": "hidden",
@@ -131,6 +121,8 @@ def test_files_that_want_to_hurt_are_left_out_by_name_and_the_rest_is_read(folde
     (folder / "a.txt").write_text("La prime.")
     documents.zip_bomb(folder / "bomb.docx")
     (folder / "encrypted.docx").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600)
+    (folder / "encrypted.pdf").write_bytes(documents.encrypted_pdf())
+    documents.encrypt_odt(folder / "encrypted.odt")
     (folder / "cut.pdf").write_bytes(documents.pdf("x")[:200])
     (folder / "cut.xlsx").write_bytes(b"PK\x03\x04broken")
     (folder / "empty.pdf").write_bytes(documents.pdf(" "))
@@ -141,6 +133,8 @@ def test_files_that_want_to_hurt_are_left_out_by_name_and_the_rest_is_read(folde
     assert report.problems == {
         "bomb.docx": "too large unpacked",
         "encrypted.docx": "encrypted",
+        "encrypted.pdf": "encrypted",
+        "encrypted.odt": "encrypted",
         "cut.pdf": "damaged",
         "cut.xlsx": "damaged",
         "empty.pdf": "no text in it",
@@ -148,60 +142,6 @@ def test_files_that_want_to_hurt_are_left_out_by_name_and_the_rest_is_read(folde
         "binary.txt": "not text",
     }
     assert found(reader, "prime") == ["a.txt"]
-
-
-def test_a_file_that_hangs_or_eats_memory_costs_itself_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """With a reader that does both, since the libraries' own holes are closed: the process is ended, and another one goes on."""
-    module = tmp_path / "site/sitecustomize.py"
-    module.parent.mkdir()
-    module.write_text(
-        "import rag.readers.plain as plain, rag.readers.markdown as markdown, time\n"
-        "markdown.read = lambda path: time.sleep(600)\n"
-        "import os, signal\n"
-        "dies = {'m.txt': lambda: bytearray(1 << 40), 'k.txt': lambda: os.kill(os.getpid(), signal.SIGKILL),\n"
-        "        's.txt': lambda: os.kill(os.getpid(), signal.SIGSEGV), 'e.txt': lambda: os._exit(3)}\n"
-        "plain.read = lambda path, read=plain.read: dies.get(path.name, lambda: read(path))()\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{module.parent}{os.pathsep}{PACKAGE}")
-    for name in ("a.txt", "e.txt", "hang.md", "k.txt", "m.txt", "s.txt", "z.txt"):
-        (folder / name).write_text("La prime.")
-    report, reader = ingest(folder, jobs=1, seconds=2.0)
-    assert report.problems == {
-        "hang.md": "takes longer than 2 s", "m.txt": "takes too much memory", "e.txt": "its reader ended: exit status 3",
-        "k.txt": "its reader ended: signal SIGKILL, as when the host's memory is short",
-        "s.txt": "its reader ended: signal SIGSEGV",
-    }  # fmt: skip
-    assert sorted(found(reader, "prime")) == ["a.txt", "z.txt"]
-
-
-def test_a_reader_that_does_not_start_is_no_fault_of_the_files(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The job ends, says so, and the index that was there stays."""
-    (folder / "a.txt").write_text("La prime.")
-    ingest(folder)
-    before = (folder.parent / "index.sqlite").read_bytes()
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nos._exit(7) if 'rag.worker' in sys.orig_argv else None\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{PACKAGE}")
-    (folder / "b.txt").write_text("Autre.")
-    assert main(["ingest", str(folder), "--index", str(folder.parent / "index.sqlite")]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("rag: what reads documents does not start: exit status 7: ")
-    assert (folder.parent / "index.sqlite").read_bytes() == before
-
-
-def test_the_process_that_reads_is_bounded_in_memory(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("x")
-    worker = Worker()
-    worker.read(tmp_path / "a.txt")
-    limits = Path(f"/proc/{worker._process.pid}/limits").read_text()  # type: ignore[union-attr]
-    worker.close()
-    assert "Max address space         1073741824           1073741824" in limits
-    assert "Max core file size        0                    0" in limits
 
 
 class Counting(Embedder):

@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rag import words
 from rag.reader import any_of
@@ -39,6 +39,7 @@ def test_a_question_of_common_words_keeps_them() -> None:
     assert words.question("Combien de jours de congé ?") == ["jours", "conge"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_is_syntax(text: str) -> None:
     base = sqlite3.connect(":memory:")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from rag.readers import KINDS
 
 ACL = ".acl.yaml"
+_ACL_BYTES = 64 * 1024
 _GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -24,21 +26,32 @@ class Entry:
 
 
 def entries(root: Path) -> Iterator[Entry]:
-    """Every file in order of its path; links, hidden and special files are told and left out. A wrong `.acl.yaml` closes its folder."""
+    """Every file in order of its path; links, hidden and special files, and what cannot be read, are told and left out.
+
+    A wrong `.acl.yaml` closes its folder. What is told of a name that is not UTF-8 has a mark in place of each such byte.
+    """
     yield from _of(root, "", frozenset())
 
 
 def _of(folder: Path, prefix: str, groups: frozenset[str]) -> Iterator[Entry]:
     try:
-        groups = acl(folder / ACL) if (folder / ACL).exists() else groups
+        groups = acl(folder / ACL) if os.path.lexists(folder / ACL) else groups
     except ValueError as error:
         groups = frozenset()
         yield Entry(f"{prefix}{ACL}", problem=f"nobody may see its folder: {error}")
-    with os.scandir(folder) as found:
-        children = sorted(found, key=lambda child: child.name)
+    try:
+        with os.scandir(folder) as found:
+            children = sorted(found, key=lambda child: child.name)
+    except OSError as error:
+        if not prefix:
+            raise
+        yield Entry(prefix, problem=f"a folder that cannot be read: {type(error).__name__}")
+        return
     for child in children:
         path = f"{prefix}{child.name}"
-        if child.is_dir(follow_symlinks=False) and not child.name.startswith("."):
+        if (told := os.fsencode(path).decode("utf-8", "replace")) != path:
+            yield Entry(told, problem="a name that is not UTF-8")
+        elif child.is_dir(follow_symlinks=False) and not child.name.startswith("."):
             yield from _of(Path(child.path), f"{path}/", groups)
         elif child.name != ACL:
             yield Entry(path, groups, _problem(child))
@@ -57,8 +70,11 @@ def _problem(child: os.DirEntry[str]) -> str:
 def acl(path: Path) -> frozenset[str]:
     """The groups of an `.acl.yaml`: `groups: [name, ...]` and nothing else. Raise ValueError."""
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ValueError("no file")  # a pipe would be waited for
+        with path.open("rb") as file:
+            found = yaml.safe_load(file.read(_ACL_BYTES))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not readable: {type(error).__name__}") from None
     if not isinstance(found, dict) or set(found) != {"groups"} or not isinstance(found["groups"], list):
         raise ValueError("wanted one key, groups, with a list of names")
