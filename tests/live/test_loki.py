@@ -22,7 +22,6 @@ import pytest
 from citadelle import audit
 from citadelle.shipping import events
 from citadelle.shipping import loki as way
-from tests.live.test_showing import lokis
 from tests.observability.test_dashboards import questions
 from tests.observability.test_sigma import QUESTIONS
 from tests.shipping.loki import Loki, loki
@@ -73,6 +72,9 @@ BATCHES: dict[str, list[str]] = {
 }
 
 
+Brought = tuple[dict[str, tuple[str, bool]], dict[str, tuple[str, bool]], Loki]
+
+
 class Asked:
     """A Loki by its address."""
 
@@ -104,15 +106,16 @@ class Asked:
         return {name: [line for _, line in sorted(lines)] for name, lines in sorted(found.items())}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def genuine(request: pytest.FixtureRequest) -> Asked:
     if url := os.environ.get("CITADELLE_LIVE_LOKI"):
         return Asked(url)
-    return Asked(lokis(request))
+    request.getfixturevalue("shown")
+    return Asked("http://127.0.0.1:3100")
 
 
-@pytest.fixture(scope="module")
-def brought(genuine: Asked) -> Iterator[tuple[dict[str, tuple[str, bool]], dict[str, tuple[str, bool]], Loki]]:
+@pytest.fixture(scope="session")
+def brought(genuine: Asked) -> Iterator[Brought]:
     """What each batch came to, at the genuine one and at the double: the sender's answer, and whether it told of a refusal."""
     told: list[str] = []
     with loki() as double, pytest.MonkeyPatch.context() as patch:
@@ -128,7 +131,7 @@ def brought(genuine: Asked) -> Iterator[tuple[dict[str, tuple[str, bool]], dict[
         yield answers[0], answers[1], double
 
 
-def test_loki_answers_each_batch_as_the_double_does(brought: Any) -> None:
+def test_loki_answers_each_batch_as_the_double_does(brought: Brought) -> None:
     genuine, double, _ = brought
     assert genuine == double
     assert {name for name, (_, told) in genuine.items() if told} == {
@@ -181,7 +184,7 @@ def test_each_push_is_judged_as_the_double_judges_it(genuine: Asked) -> None:
             assert found == double.lines(job=job), job
 
 
-def test_loki_keeps_what_the_double_keeps(genuine: Asked, brought: Any) -> None:
+def test_loki_keeps_what_the_double_keeps(genuine: Asked, brought: Brought) -> None:
     kept: dict[str, list[str]] = {}
     for key, entries in brought[2].streams.items():
         labels = dict(key)
@@ -192,7 +195,7 @@ def test_loki_keeps_what_the_double_keeps(genuine: Asked, brought: Any) -> None:
     assert sorted(found["windows/windows"]) == sorted(WINDOWS)
 
 
-def test_every_question_of_a_dashboard_is_understood_and_has_an_answer(genuine: Asked, brought: Any) -> None:
+def test_every_question_of_a_dashboard_is_understood_and_has_an_answer(genuine: Asked, brought: Brought) -> None:
     asked = questions("loki")
     assert len(asked) > 7
     for panel, question in asked:
@@ -201,7 +204,7 @@ def test_every_question_of_a_dashboard_is_understood_and_has_an_answer(genuine: 
         assert genuine.ask(question), panel
 
 
-def test_every_sigma_rule_is_understood_and_finds_its_record(genuine: Asked, brought: Any) -> None:
+def test_every_sigma_rule_is_understood_and_finds_its_record(genuine: Asked, brought: Brought) -> None:
     found = {question: len(genuine.ask(question)) for question in QUESTIONS}
     by_code = {
         code: count for question, count in found.items() for code in ("answer_cut", "invalid_key") if code in question
@@ -216,7 +219,7 @@ def test_loki_refuses_what_is_no_question(genuine: Asked) -> None:
     assert genuine.ask('{job="nobody"}') == []
 
 
-def test_lines_of_a_person_are_erased_on_request(genuine: Asked, brought: Any) -> None:
+def test_lines_of_a_person_are_erased_on_request(genuine: Asked, brought: Brought) -> None:
     """As docs/privacy.md says; the deletion itself comes with the compactor, hours later."""
     query = f'{{host="{HOST}", job="audit"}} |= "\\"key\\":\\"alice\\""'
     words = urllib.parse.urlencode({"query": query, "start": str(int((NOW - timedelta(hours=1)).timestamp()))})
