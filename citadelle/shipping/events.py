@@ -157,5 +157,4 @@ def main(folder: Path = FOLDER, target: Path = TARGET) -> None:
 
 
 if __name__ == "__main__":
-    os.umask(0o077)
     main(*map(Path, sys.argv[1:3]))
