@@ -32,7 +32,6 @@ RELEASE = Path("/opt/citadelle/current")
 CERTIFICATE = Path("/etc/citadelle/tls/certificate.pem")
 FIREWALL = Path("/etc/citadelle/firewall.nft")
 LOGS = Path("/etc/citadelle/logs/rsyslog.conf")
-DOCKER = Path("/sys/fs/cgroup/system.slice/docker.service/memory.current")
 TEXTS = {
     "citadelle_probe_ok": "Whether a look at the host worked.",
     "citadelle_container_running": "Whether a service of the current release runs.",
@@ -137,9 +136,10 @@ def logs() -> Iterator[Sample]:
 
 
 def docker() -> Iterator[Sample]:
-    """What Docker itself takes, where its unit has a group of its own."""
-    if DOCKER.exists():
-        yield "citadelle_docker_memory_bytes", {}, int(DOCKER.read_text())
+    """What Docker itself takes, where systemd counts that."""
+    said = answer("systemctl", "show", "--property=MemoryCurrent", "--value", "docker.service").strip()
+    if said.isdigit():
+        yield "citadelle_docker_memory_bytes", {}, int(said)
 
 
 def backup(file: Path | None) -> Iterator[Sample]:

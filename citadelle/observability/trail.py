@@ -96,16 +96,16 @@ LOOKS: dict[str, Callable[[], Seen]] = {
 }
 
 
-def looked(before: dict[str, Seen]) -> dict[str, Seen]:
-    """What is; of what cannot be looked at, what was."""
-    found = {}
+def looked(before: dict[str, Seen]) -> tuple[dict[str, Seen], bool]:
+    """What is; of what cannot be looked at, what was. And whether all could be."""
+    found, whole = {}, True
     for kind, look in LOOKS.items():
         try:
             found[kind] = look()
         except (OSError, ValueError, LookupError, TypeError) as error:
             print(f"{kind} cannot be looked at: {error}", file=sys.stderr)
-            found[kind] = before.get(kind, {})
-    return found
+            found[kind], whole = before.get(kind, {}), False
+    return found, whole
 
 
 def changes(before: dict[str, Seen], now: dict[str, Seen]) -> list[tuple[str, str, str]]:
@@ -213,11 +213,11 @@ def keep(line: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Record what has changed, then anchor; 1 where one of them fails."""
+    """Record what has changed, then anchor; 1 where one of them fails, or something could not be looked at."""
     if not SOCKET.exists():  # no stack yet: nobody to tell, and nothing to anchor
         return 0
     before = seen()
-    now = looked(before)
+    now, whole = looked(before)
     try:
         if before != now:
             record(before, now)
@@ -225,7 +225,7 @@ def main() -> int:
     except (OSError, ValueError, audit.Problem) as error:
         print(f"audit trail: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 0 if whole else 1
 
 
 if __name__ == "__main__":

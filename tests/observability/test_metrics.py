@@ -125,6 +125,12 @@ def test_who_ships_and_who_records_changes_are_looked_at(
     assert {name: value for name, _, value in metrics.logs()}["citadelle_anchor_timestamp_seconds"] > 0
 
 
+def test_what_docker_takes_is_said_where_systemd_counts_it(said: dict[str, str]) -> None:
+    for answered, wanted in (("42000384\n", {"citadelle_docker_memory_bytes 42000384"}), ("[not set]\n", {""})):
+        said["systemctl show"] = answered
+        assert texts(metrics.docker()) == wanted
+
+
 def test_a_backup_is_as_old_as_its_file_and_one_without_a_file_never_was(tmp_path: Path) -> None:
     file = tmp_path / "done"
     assert texts(metrics.backup(None)) == {"citadelle_backup_watched 0"}
