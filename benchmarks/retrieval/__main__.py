@@ -13,6 +13,7 @@ from rag.embedder import Embedder
 from rag.evaluate import evaluate
 
 from benchmarks.retrieval import embedding, speed
+from benchmarks.retrieval.exact import exact
 from benchmarks.retrieval.sets import Set, sets
 
 
@@ -64,7 +65,9 @@ def main() -> None:
                 f"vectors are left out: {embedding.SERVER} is absent, see benchmarks/retrieval/README.md",
                 file=sys.stderr,
             )
-        figures = {"quality": quality(found, embedder)}
+        figures: dict[str, Any] = {"quality": quality(found, embedder)}
+        if embedder:
+            figures["ten nearest by axes"] = exact(found, embedder)
     figures["speed"] = {str(passages): time_of(found, passages) for passages in given.passages}
     print(json.dumps(figures, indent=1))
 
