@@ -82,6 +82,22 @@ Show-Check L26 'engine''s port on Windows: listeners' '0' {
     @(Get-NetTCPConnection -State Listen | Where-Object { $_.LocalPort -eq 11434 }).Count
 }
 
+# What the looks at firewall and graphics stand on.
+Show-Check L27 'a filter of the firewall in force names its rule: port, program' 'True True' {
+    $names = @(Get-NetFirewallRule -PolicyStore ActiveStore -Name 'OpenSSH-Server-In-TCP*' | ForEach-Object { [string]$_.Name })
+    $ports = @(Get-NetFirewallPortFilter -PolicyStore ActiveStore | Where-Object { $names -contains [string]$_.InstanceID })
+    $programs = @(Get-NetFirewallApplicationFilter -PolicyStore ActiveStore | Where-Object { $names -contains [string]$_.InstanceID })
+    "$($names.Count -gt 0 -and $ports.Count -eq $names.Count) $($programs.Count -eq $names.Count)"
+}
+Show-Check L28 'graphics memory in bytes, as drivers have written it' '(\d+ )*\d+|none' {
+    $class = 'HKLM:\SYSTEM\CurrentControlSet\Control\Class\'
+    $sizes = @(Get-CimInstance -ClassName Win32_VideoController | ForEach-Object {
+        $device = 'HKLM:\SYSTEM\CurrentControlSet\Enum\' + $_.PNPDeviceID
+        if (Test-Path -LiteralPath $device) { (Get-Item -LiteralPath ($class + (Get-Item -LiteralPath $device).GetValue('Driver'))).GetValue('HardwareInformation.qwMemorySize') }
+    })
+    if ($sizes) { $sizes -join ' ' } else { 'none' }
+}
+
 # What a restart, an update and an antivirus do here.
 Show-Check L30 'BitLocker of the system volume: protected, starts left suspended' 'True 0' {
     $volume = Get-CimInstance -Namespace root/cimv2/Security/MicrosoftVolumeEncryption -ClassName Win32_EncryptableVolume -Filter "DriveLetter='C:'"

@@ -134,7 +134,8 @@ def test_the_script_for_a_real_pc_runs(windows: Pc, read: Read) -> None:
     done = exec_in_pc(windows.name, asked)
     said = done.stdout.decode("cp850").replace("\r\n", "\n").splitlines()
     assert {words[1]: words[0] for words in (text.split() for text in said[:-1])} == {
-        f"L{number:02}": "ok" for number in (1, 3, 4, 5, 10, 11, 12, 13, 20, 21, 22, 24, 25, 26, 30, 31, 32, 33, 34)
+        f"L{number:02}": "ok"
+        for number in (1, 3, 4, 5, 10, 11, 12, 13, 20, 21, 22, 24, 25, 26, 27, 28, 30, 31, 32, 33, 34, 35, 36)
     } | {f"L{number:02}": "OTHER" for number in (2, 23)}, "\n".join(said)
     assert said[-1] == "2 lines say something else than expected"
     assert done.returncode == 1
