@@ -67,6 +67,13 @@ def dashboard(name: str, source: str, language: str) -> bytes:
     return json.dumps(said, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
+def _said(text: Mapping[str, str], language: str) -> str:
+    """A text in a language. A comma in one without quotes would end it, and begin another key."""
+    if text.keys() != {"en", "fr"}:
+        raise ValueError(f"not a text in English and French: {dict(text)}")
+    return text[language]
+
+
 def _link(language: str) -> dict[str, Any]:
     title = {"en": "All dashboards", "fr": "Tous les tableaux"}[language]
     return {
@@ -113,8 +120,8 @@ def _panel(panel: Source, language: str, source: str) -> dict[str, Any]:
     asked = [one if isinstance(one, dict) else {"ask": one} for one in panel["ask"]]
     made = {
         "type": KINDS[kind],
-        "title": panel["title"][language],
-        "description": panel["text"][language],
+        "title": _said(panel["title"], language),
+        "description": _said(panel["text"], language),
         "datasource": _datasource(source),
         "targets": [_target(one, letter, source, kind) for one, letter in zip(asked, ascii_uppercase, strict=False)],
         "options": _options(kind),

@@ -82,8 +82,10 @@ def number(panel: dict[str, Any], series: Series, x: float, y: float, w: float, 
     field = panel["fieldConfig"]["defaults"]
     value = series[0][1][-1][1]
     options = field["mappings"][0]["options"] if "mappings" in field else {}
-    said = options.get(f"{value:.0f}", {}).get("text") or shown(value, field["unit"], field.get("decimals"))
-    yield text(x + w / 2, y + h / 2 + 24, said, 30, threshold(panel, value), "middle")
+    named = options.get(f"{value:.0f}", {})
+    said = named.get("text") or shown(value, field["unit"], field.get("decimals"))
+    colour = COLOURS[named["color"]] if named else threshold(panel, value)
+    yield text(x + w / 2, y + h / 2 + 24, said, 30, colour, "middle")
 
 
 def graph(panel: dict[str, Any], series: Series, x: float, y: float, w: float, h: float) -> Iterator[str]:

@@ -136,7 +136,14 @@ def test_what_a_bar_calls_red_is_what_an_alert_calls_too_little() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "pie"}, {"source": "influx"}, {"titel": {"en": "x"}}, {"title": {"en": "only English"}}, {"unit": None}],
+    [
+        {"kind": "pie"},
+        {"source": "influx"},
+        {"titel": {"en": "x"}},
+        {"title": {"en": "only English"}},
+        {"title": {"en": "a", "b": None, "fr": "c"}},
+        {"unit": None},
+    ],
     ids=str,
 )
 def test_a_source_that_is_not_one_is_refused(wrong: dict[str, Any]) -> None:
