@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rag import ranking
+from rag import reader as reader_module
 from rag.ranking import search
 from rag.reader import Reader
 from rag.store import StoreError, Vectors, Writer
@@ -110,11 +111,24 @@ def written(path: Path, audiences: list[tuple[int, frozenset[str]]], near: bool)
 
 @pytest.mark.lab
 @OPEN
-@given(st.lists(AUDIENCE, min_size=1, max_size=12), st.lists(AUDIENCE, min_size=4, max_size=4), st.booleans())
+@given(
+    st.lists(AUDIENCE, min_size=1, max_size=12),
+    st.lists(AUDIENCE, min_size=4, max_size=4),
+    st.booleans(),
+    st.booleans(),
+)
 def test_no_foreign_passage_is_ever_returned(
-    tmp_path: Path, audiences: list[frozenset[str]], asking: list[frozenset[str]], near: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    audiences: list[frozenset[str]],
+    asking: list[frozenset[str]],
+    near: bool,
+    many: bool,
 ) -> None:
     """1,000 askers over 250 random sets: what comes shares a group with the asker, all of it, ordered as if there were nothing else."""
+    monkeypatch.setattr(
+        reader_module, "_MANY", 0 if many else 32
+    )  # both statements: by stretches, and each passage looked up
     reader = written(tmp_path / "index.sqlite", list(enumerate(audiences)), near)
     vector = UNIT[0] if near else None
     for groups in asking:

@@ -38,6 +38,12 @@ _MATCHED = """{stretches}
 SELECT (SELECT {what} FROM seen CROSS JOIN {index} WHERE {index} MATCH asked.value AND {index}.rowid BETWEEN seen.first AND seen.last)
 FROM json_each(:asked) AS asked ORDER BY asked.key
 """
+# The same, each passage looked up: for a caller of many stretches, since each of them costs as much as some thousand passages.
+_LOOKED_UP = """
+SELECT (SELECT {what} FROM {index} JOIN passages ON passages.id = {index}.rowid WHERE {index} MATCH asked.value AND passages.{seen})
+FROM json_each(:asked) AS asked ORDER BY asked.key
+"""
+_MANY = 32  # stretches
 _EXPLAINED = """
 SELECT short, long FROM abbreviations WHERE word IN (SELECT value FROM json_each(:words)) AND {seen}
 GROUP BY short, long ORDER BY sum(times) DESC, short, long LIMIT 64
@@ -113,12 +119,13 @@ class Reader:
     def having(self, index: str, terms: Sequence[Sequence[str]], groups: Iterable[str]) -> list[tuple[Ids, Ids]]:
         """For each term the ids of the passages for these groups that have it in their text, and of those that have it in their title."""
         asked = [f"{column} : ({any_of(forms)})" for forms in terms for column in ("text", "title")]
-        found = [_ids(line) for line in self._matched(index, "group_concat(rowid)", asked, groups)]
+        found = [_ids(line) for line in self._matched(index, f"group_concat({index}.rowid)", asked, groups)]
         return list(zip(found[::2], found[1::2], strict=True))
 
     def _matched(self, index: str, what: str, asked: Iterable[str], groups: Iterable[str]) -> list[str]:
         values = {"asked": json.dumps(list(asked)), "groups": _json(groups)}
-        return [row for (row,) in self._base.execute(_statement(_MATCHED, index=index, what=what), values)]
+        template = _LOOKED_UP if len(self.spans(groups)) > _MANY else _MATCHED
+        return [row for (row,) in self._base.execute(_statement(template, index=index, what=what), values)]
 
     def explained(self, asked: Sequence[str], groups: Iterable[str]) -> list[str]:
         """What documents for these groups say that words of a question stand for: long forms of short ones, and the reverse."""
