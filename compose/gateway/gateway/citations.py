@@ -100,6 +100,9 @@ class CitedOutput(Output):
             self._filters[index, name] = _Cited(self._secrets, self._hosts, self._supplied)
         return super()._filter(index, name)
 
+    def _is_plain(self, message: Fields) -> bool:
+        return False  # citations have to be looked for
+
     def delta(self, choice: Fields) -> bool:
         changed = super().delta(choice)
         if choice.get("finish_reason") is not None:

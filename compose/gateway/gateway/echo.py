@@ -24,6 +24,22 @@ class Secrets:
         self.prompt = frozenset(gram for form in _disguises(prompt) for gram in _grams(form))
         self.run = length - GRAM + 1
 
+    def is_plain(self, text: str) -> bool:
+        """Whether nothing in a whole text begins with a secret or belongs to one."""
+        return self.is_free(fold(text), 0)
+
+    def is_free(self, letters: str, known: int) -> bool:
+        """The same of folded letters, of which the first `known` were looked at before."""
+        prompt, parts = self.prompt, self.parts
+        for end in range(GRAM, len(letters) + 1):
+            if letters[end - GRAM : end] in prompt:
+                return False
+        if parts:
+            for end in range(max(PART, known + 1), len(letters) + 1):
+                if letters[end - PART : end] in parts:
+                    return False
+        return True
+
 
 class Watch:
     """One answer, piece by piece. `stopped` is set as soon as a secret was recognised: nothing comes out from then on."""
@@ -59,16 +75,10 @@ class Watch:
 
     def _is_plain(self, text: str) -> bool:
         """Whether nothing in the text begins or goes on with a secret: nearly all text, so it is asked first, of all of it at once."""
-        seen, secrets = self._tail[1 - GRAM :] + fold(text), self._secrets
-        prompt, parts = secrets.prompt, secrets.parts
-        for end in range(GRAM, len(seen) + 1):
-            if seen[end - GRAM : end] in prompt:
-                return False
-        if parts:
-            known = min(len(self._tail), GRAM - 1)  # letters that were seen before
-            for end in range(max(PART, known + 1), len(seen) + 1):
-                if seen[end - PART : end] in parts:
-                    return False
+        known = self._tail[1 - GRAM :]
+        seen = known + fold(text)
+        if not self._secrets.is_free(seen, len(known)):
+            return False
         self._tail = seen[-GRAM:]
         return True
 

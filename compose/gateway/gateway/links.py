@@ -44,6 +44,11 @@ _AFTER_ADDRESS, _AFTER_BRACKETS, _AFTER_WORD = (
 )
 
 
+def is_plain(text: str) -> bool:
+    """Whether nothing in a whole text begins an address."""
+    return _TRIGGER.search(text) is None
+
+
 class Step(NamedTuple):
     """A decision: `size` characters are done with, and `text` goes out for them; then all is dropped up to where `drop` matches."""
 

@@ -4,7 +4,7 @@ from collections.abc import Container
 from typing import Any
 
 from gateway.echo import Secrets, Watch
-from gateway.links import Links
+from gateway.links import Links, is_plain
 
 TEXTS = ("content", "reasoning_content", "reasoning")  # of a message; engines differ in how they name the last two
 STOPPED = "content_filter"  # the finish_reason of an answer that was cut, as OpenAI's API names it
@@ -54,7 +54,16 @@ class Output:
     def whole(self, choice: dict[str, Any]) -> bool:
         """Filter a choice of a whole answer in place; whether it was changed."""
         message, index = choice.get("message") or {}, choice.get("index", 0)
+        if self._is_plain(message):
+            return False
         return self._texts(message, index) | self._flush(message, index)
+
+    def _is_plain(self, message: dict[str, Any]) -> bool:
+        """Whether one look at each text is enough: nearly always, and no filter has to be made for it."""
+        texts = [message[name] for name in TEXTS if message.get(name)]
+        return not message.get("tool_calls") and all(
+            isinstance(text, str) and is_plain(text) and self._secrets.is_plain(text) for text in texts
+        )
 
     def rest(self, index: int = 0) -> dict[str, str]:
         """What a stream still owes when it ends without a last event."""
