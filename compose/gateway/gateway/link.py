@@ -1,6 +1,6 @@
 """Lines to the receiver of the audit and its answers, in the same order.
 
-What is said within one turn of the loop goes out in one piece, and what comes in one piece is answered in one turn; what nobody waits
+What is said within one turn of the loop goes out in one piece, at once where nobody else waits for an answer, and what comes in one piece is answered in one turn; what nobody waits
 for goes along with the next thing that somebody waits for. To wake the receiver costs both sides more than all that is said.
 """
 
@@ -27,6 +27,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._out: list[bytes] = []
         self._soon = False  # whether they go out with this turn of the loop
+        self._waiting = 0  # for an answer
         self._later: asyncio.TimerHandle | None = None
         self._rest = b""
         self._asked: deque[tuple[float, Answered]] = deque()
@@ -59,7 +60,9 @@ class Link(asyncio.Protocol):
             return
         self._asked.append((self._loop.time(), answered))
         self._out.append(line)
-        if soon and not self._soon:
+        if soon and self._waiting == 1:
+            self._flush()
+        elif soon and not self._soon:
             self._soon = True
             self._loop.call_soon(self._flush)
         elif self._later is None:
@@ -70,8 +73,12 @@ class Link(asyncio.Protocol):
     async def said(self, line: bytes) -> Said:
         """Say a line and wait for its answer."""
         answer: asyncio.Future[Said] = self._loop.create_future()
+        self._waiting += 1
         self.ask(line, lambda said: None if answer.done() else answer.set_result(said))
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._waiting -= 1
 
     def close(self) -> None:
         """End the connection, after what was said."""
