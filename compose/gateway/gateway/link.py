@@ -1,7 +1,8 @@
 """Lines to the receiver of the audit and its answers, in the same order.
 
-What is said within one turn of the loop goes out in one piece, at once where nobody else waits for an answer, and what comes in one piece is answered in one turn; what nobody waits
-for goes along with the next thing that somebody waits for. To wake the receiver costs both sides more than all that is said.
+What is said within one turn of the loop goes out in one piece, the first line at once where nobody else waits for an answer; what
+comes in one piece is answered in one turn; what nobody waits for goes along with the next thing that somebody waits for. To wake the
+receiver costs both sides more than all that is said.
 """
 
 import asyncio
