@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import sys
 import syslog
+import time
 from collections.abc import Callable
 
 PROGRAM = "/usr/local/lib/citadelle/shipping/handover.py"
+# rsyslog 8.2302 comes again at once, whatever its action.resumeInterval: seen, fifty times a second, and it told the journal each time.
+AGAIN_SECONDS = 2.0
 BEGIN, COMMIT = "BEGIN TRANSACTION", "COMMIT TRANSACTION"
 
 
@@ -24,7 +27,9 @@ def serve(deliver: Callable[[list[str]], str]) -> None:
             batch = []
             say("OK")
         elif line == COMMIT:
-            say(deliver(batch) or "OK")
+            if problem := deliver(batch):
+                time.sleep(AGAIN_SECONDS)
+            say(problem or "OK")
         else:
             batch.append(line)
             say("DEFER_COMMIT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 
@@ -95,6 +96,28 @@ def test_a_batch_of_no_entries_ends_there(double: Loki, sender: way.Loki, told: 
     """Loki answers 422 to a push of nothing: it would come again without end, and all lines behind it wait."""
     assert sender.push(["no entry"]) == ""
     assert (double.pushes, told) == (0, ["1 lines for Loki are no entries, and are left out"])
+
+
+def test_a_batch_that_could_not_be_delivered_comes_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """rsyslog waits for the answer, and for nothing after it."""
+    waited: list[float] = []
+    monkeypatch.setattr(way.handover.time, "sleep", waited.append)
+    batch = f"{way.handover.BEGIN}\nx\n{way.handover.COMMIT}\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(2 * batch.encode())))
+    answers = iter(("cannot reach Loki", ""))
+    way.handover.serve(lambda _: next(answers))
+    assert capsys.readouterr().out.splitlines() == [
+        "OK",
+        "OK",
+        "DEFER_COMMIT",
+        "cannot reach Loki",
+        "OK",
+        "DEFER_COMMIT",
+        "OK",
+    ]
+    assert waited == [way.handover.AGAIN_SECONDS]
 
 
 def test_nobody_there(sender: way.Loki) -> None:
