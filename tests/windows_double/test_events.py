@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from citadelle import powershell
 from citadelle.facts import events as fact
 from citadelle.operations import events as operations
 from citadelle.shipping import channels, events
 from tests.conftest import ROOT
 from tests.windows_double.conftest import Double
 
-pytestmark = pytest.mark.lab
+# The program is for Windows PowerShell alone.
+pytestmark = [pytest.mark.lab, pytest.mark.parametrize("personality", ["powershell.exe"], indirect=True)]
 
 GENUINE = json.loads((ROOT / "tests/shipping/data/windows-events.json").read_text())["events"]
-DEFENDER, USER = "Microsoft-Windows-Windows Defender/Operational", "citadelle-wsl"
+DEFENDER = "Microsoft-Windows-Windows Defender/Operational"
 
 
 def event(number: str, record: int, **changed: str) -> str:
@@ -64,8 +64,6 @@ class Pc:
 
 @pytest.fixture
 def pc(windows: Double, tmp_path: Path) -> Pc:
-    if windows.plain:
-        pytest.skip("the program runs under Windows PowerShell alone")
     assert windows.control("distro", "present").returncode == 0
     return Pc(windows, tmp_path / "taken")
 
@@ -122,17 +120,3 @@ def test_a_channel_that_cannot_be_read_is_told_and_the_others_go_on(pc: Pc) -> N
     table["arguments"] = table["arguments"].replace(str(pc.folder), "/proc/nowhere")
     pc.double.path(fact.TABLE).write_text(json.dumps(table))
     assert pc.double.ask(f"powershell.exe {fact.ARGUMENTS}").code != 0
-
-
-def test_the_operation_sets_what_the_fact_reads(pc: Pc) -> None:
-    given = fact.Events().command(USER, 120)
-    read = lambda: fact.EventsState(**json.loads(pc.double.ps(given).text))  # noqa: E731
-    assert not read().task
-    account = f"New-LocalUser -Name {USER} -NoPassword | Out-Null\n"
-    assign = powershell.assign(user=USER, readers=fact.READERS, arguments=fact.ARGUMENTS, seconds=120)
-    done = pc.double.ps(account + assign + operations.READ + operations.TASK)
-    assert done.code == 0
-    assert b'S="Error"' not in done.err
-    assert (read().task, read().reader) == (True, True)
-    pc.double.ps("Disable-ScheduledTask -TaskName events -TaskPath '\\citadelle\\'")
-    assert not read().task
