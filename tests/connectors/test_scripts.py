@@ -30,12 +30,15 @@ class Recorder:
         return windows.Result(0, b"", b"")
 
 
+ASKED = {"Events": {"user": "citadelle-wsl", "seconds": 300}}  # of facts that take something
+
+
 def facts() -> dict[str, str]:
     """The script of every fact of Windows."""
     for module in pkgutil.iter_modules(citadelle.facts.__path__):
         importlib.import_module(f"citadelle.facts.{module.name}")
     found = [fact for fact in WindowsFact.__subclasses__() if fact.__module__.startswith("citadelle.")]
-    return {f"fact.{fact.__name__}": fact().command() for fact in found}
+    return {f"fact.{fact.__name__}": fact().command(**ASKED.get(fact.__name__, {})) for fact in found}
 
 
 SHELL = {"hardening.controls"}  # for Linux, in a module whose other operations are for Windows
