@@ -6,11 +6,14 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from citadelle.models.verify import CHUNK, WINDOW, Entry, add_part
 
 PART = 64 * CHUNK  # bytes of one request
+# Chunks after which the disk is given what has come, beside the transfer: at its end little is left to wait for.
+SYNCED = 32
 FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -29,7 +32,8 @@ class Arriving:
         self.resumed = any(self.there)
         self._changed = threading.Condition()
         self._error: BaseException | None = None
-        self._told = 0
+        self._told = self._written = 0
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="sync")
 
     def _empty(self, count: int) -> None:
         for file, size in ((self._map, count), (self._data, self.entry.size)):
@@ -58,7 +62,17 @@ class Arriving:
         os.pwrite(self._map, b"\x01", start // CHUNK)
         with self._changed:
             self.there[start // CHUNK] = 1
+            self._written += 1
+            is_due = self._written % SYNCED == 0
             self._changed.notify_all()
+        if is_due:
+            self._disk.submit(self._sync)
+
+    def _sync(self) -> None:
+        try:
+            os.fdatasync(self._data)
+        except OSError as error:  # a descriptor tells of a lost write once: the last sync would not
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Wake whoever waits for chunks: none will come."""
@@ -96,6 +110,9 @@ class Arriving:
     def admit(self, target: Path) -> None:
         """Give the file its name in the store; the caller has judged it."""
         os.fchmod(self._data, 0o644)  # whatever the umask: the engine's own user must read it
+        self._disk.shutdown()
+        if self._error:
+            raise self._error
         os.fsync(self._data)
         self.path.rename(target)
         self._map_path.unlink()
@@ -109,6 +126,7 @@ class Arriving:
 
     def close(self) -> None:
         """Close the files; what has come stays for the next time."""
+        self._disk.shutdown(cancel_futures=True)
         for file in (self._data, self._map):
             if file >= 0:
                 os.close(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from citadelle.models import verify
+from citadelle.models import arriving, verify
 from citadelle.models.fetch import STAGING, Fetched
 from citadelle.models.http import Http, Passing, Patience, RegistryError, _next, checked_url
 from citadelle.models.lock import ModelsLock, locked_from_manifest
@@ -234,6 +235,25 @@ def test_what_was_noted_but_lost_is_noticed_and_forgotten(tmp_path: Path, lock: 
     assert wrong_blobs(store) == []
     bring(store, lock, registry.url)
     assert findings(store, lock) == []
+
+
+def test_a_disk_that_loses_a_write_on_the_way_is_told(
+    tmp_path: Path, lock: ModelsLock, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel tells of it once, to the sync in between: the last one would succeed."""
+
+    def lost(_file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(arriving, "SYNCED", 2)
+    monkeypatch.setattr(os, "fdatasync", lost)
+    with pytest.raises(OSError, match="Input/output error"):
+        bring(tmp_path / "store", lock, registry.url)
+    assert wrong_blobs(tmp_path / "store") == []
+    assert lock.models[0].weights.blob not in {path.name for path in (tmp_path / "store/blobs").iterdir()}
+    monkeypatch.undo()
+    bring(tmp_path / "store", lock, registry.url)
+    assert findings(tmp_path / "store", lock) == []
 
 
 def test_leftovers_of_another_lock_or_size_go_away(tmp_path: Path, lock: ModelsLock, registry: Registry) -> None:
