@@ -6,14 +6,16 @@ would ask, and draws numbers, lines, bars and bands. What it shows is true; how 
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from citadelle.observability import dashboards
+from tests.conftest import ROOT
 from tests.lab.stores import asked
-from tests.observability.test_dashboards import MADE, panels
 
 CELL, GAP, TOP = 50, 6, 64
 HEIGHT = 30
@@ -140,7 +142,7 @@ KINDS = {"stat": number, "timeseries": graph, "bargauge": bars, "state-timeline"
 
 def drawing(board: dict[str, Any], seconds: int) -> str:
     """The dashboard as SVG."""
-    all_panels = [panel for panel in panels(board) if panel["type"] in KINDS]
+    all_panels = [panel for panel in board["panels"] if panel["type"] in KINDS]
     asked_of = [(panel, target) for panel in all_panels for target in panel["targets"]]
     found = measured([target["expr"] for _, target in asked_of], seconds, max(5, seconds // 240))
     parts = []
@@ -171,4 +173,5 @@ def drawing(board: dict[str, Any], seconds: int) -> str:
 
 if __name__ == "__main__":
     name, language, minutes = sys.argv[1:]
-    sys.stdout.write(drawing(MADE[name, language], 60 * int(minutes)))
+    source = (ROOT / f"compose/grafana/dashboards/{name}.yaml").read_text()
+    sys.stdout.write(drawing(json.loads(dashboards.dashboard(name, source, language)), 60 * int(minutes)))
