@@ -235,10 +235,12 @@ def test_without_verified_models_nothing_is_served(tmp_path: Path, there: bool) 
     project = prepared(tmp_path, models=models, port=free_port(), name="citadelle-dev-empty")
     with receiving(project.folder / "audit"):
         try:
-            assert project.up(seconds=15).returncode != 0
-            if there:
+            done = project.up(seconds=15)
+            if there:  # by its own health: on a busy machine Compose may end with 0 at the end of its time, whoever is not healthy
+                assert project.inspect("engine")["State"]["Health"]["Status"] != "healthy"
                 assert project.ask("hello")[0] in (502, 503)
             else:
+                assert done.returncode != 0
                 assert not models.exists()  # nobody made an empty one on the way
         finally:
             project.compose("down", "--volumes", "--timeout", "2")

@@ -57,6 +57,17 @@ def test_a_sick_release_gives_way_to_the_previous_one(stack_host: StackHost) -> 
     assert state(stack_host).problems("one") == []
 
 
+def test_a_release_that_is_not_healthy_in_time_gives_way_whatever_compose_ends_with(stack_host: StackHost) -> None:
+    stack_host.place("one")
+    stack_host.place("two")
+    stack_host.run("up", "one")
+    stack_host.tell("late", "two\n")
+    done = stack_host.run("up", "two")
+    assert done.returncode == 1
+    assert (stack_host.current, stack_host.starts) == ("one", ["up one", "up two", "up one"])
+    assert "srv1: release did not get healthy: two; the previous one runs again: one\nhint: " in done.stderr
+
+
 def test_a_sick_first_release_is_not_current(stack_host: StackHost) -> None:
     stack_host.place("one")
     stack_host.tell("sick", "one\n")
