@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from citadelle import audit
@@ -63,10 +64,11 @@ def container(folder: Path) -> Iterator[None]:
 
 def write(log: Path, count: int) -> float:
     """So many records, as the receiver writes them; seconds of processor time for one."""
-    previous, began = audit.NOTHING, time.process_time()
+    previous, moment = audit.NOTHING, datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    began = time.process_time()
     with (log / "audit-000000000001.jsonl").open("wb") as file:
         for number in range(1, count + 1):
-            body = {"seq": number, "ts": "2026-11-22T18:00:00.123Z", **WHOLE, "id": f"r{number}", "prev": previous}
+            body = {"seq": number, "ts": moment, **WHOLE, "id": f"r{number}", "prev": previous}
             line, previous = audit.seal(KEY, body)
             file.write(line)
     return (time.process_time() - began) / count

@@ -29,7 +29,8 @@ STOP = (
 )
 HOUR = 3600 * 10**9
 OLDEST, NEWEST = 168 * HOUR, HOUR // 6  # reject_old_samples_max_age there; creation_grace_period as Loki has it
-Streams = dict[tuple[tuple[str, str], ...], dict[tuple[int, str], None]]
+Key = tuple[tuple[str, str], ...]
+Streams = dict[Key, dict[tuple[int, str], None]]
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Loki:
 
     port: int = 0
     streams: Streams = field(default_factory=dict)
+    newest: dict[Key, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     pushes: int = 0
     broken: int = 0
@@ -60,15 +62,18 @@ class Loki:
         if len(labels) > LABELS:
             self.refused.append(f"{len(labels)} labels")
             return
-        kept = self.streams.setdefault(tuple(sorted(labels.items())), {})
+        key = tuple(sorted(labels.items()))
+        kept, newest = self.streams.setdefault(key, {}), self.newest.get(key, 0)
         for moment, line in values:
-            newest, when = max((moment for moment, _ in kept), default=0), int(moment)
+            when = int(moment)
             if not now - OLDEST <= when <= now + NEWEST:
                 self.refused.append("too old" if when < now else "too new")
             elif when < newest - HOUR:
                 self.refused.append("too far behind")
             else:
                 kept[when, line.encode()[:LINE_BYTES].decode(errors="ignore")] = None
+                newest = max(newest, when)
+        self.newest[key] = newest
 
     def lines(self, **labels: str) -> list[str]:
         """Lines of all streams with these labels, by their time."""
