@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 
 from benchmarks.observability.cost import deployed, do
-from benchmarks.observability.spool import original
+from benchmarks.observability.spool import original, until
 from citadelle import audit
 from tests.shipping.siem import Siem
 from tests.shipping.test_forms import WHOLE
 
 SOCKET = "/run/citadelle/audit/audit.sock"
 PART = 0.9  # of the outage, over which the records come
-SECONDS = 900
 WRITER = """
 import json, socket, time
 count, seconds, batch = {count}, {seconds}, 50
@@ -40,16 +38,6 @@ address=$(docker inspect --format '{{.NetworkSettings.Networks.citadelle_watch.I
 curl --silent --user "citadelle:$(cat /run/citadelle/observability/prometheus/password)" \
   "http://$address:9090/api/v1/query" --data-urlencode 'query=ALERTS{alertname="LogsUndelivered",alertstate="firing",leg="siem"}'"""
 WAITING = "sed -n 's/^citadelle_logs_waiting{leg=\"siem\"} //p' /var/lib/node_exporter/textfile/citadelle_logs.prom 2>/dev/null || echo -1"
-
-
-def until(what: Callable[[], bool], problem: Callable[[], str]) -> float:
-    """Seconds until it is so."""
-    began = time.perf_counter()
-    while not what():
-        if time.perf_counter() - began > SECONDS:
-            raise SystemExit(problem())
-        time.sleep(0.2)
-    return time.perf_counter() - began
 
 
 def judged(double: Siem, key: bytes) -> int:

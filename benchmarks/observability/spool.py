@@ -89,7 +89,7 @@ def processor() -> float:
 
 
 def until(what: Callable[[], bool], problem: Callable[[], str]) -> float:
-    """Seconds until it is so."""
+    """Seconds until it is so; SystemExit with the problem after half an hour."""
     began = time.perf_counter()
     while not what():
         if time.perf_counter() - began > SECONDS:
