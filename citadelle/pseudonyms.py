@@ -34,10 +34,6 @@ NAME = re.compile(r"p([1-9][0-9]{0,8}):[0-9a-f]{20}")
 Spans = list[list[int]]
 
 
-class Problem(Exception):
-    """What is wrong, and the cure."""
-
-
 class Pseudonyms:
     """The secrets of one host, oldest first: `{"secrets": [{number, begin, secret}]}`.
 
@@ -156,15 +152,9 @@ def _replace(path: Path, text: str) -> None:
 
 
 def resolved(held: Pseudonyms, identities: list[str], name: str) -> list[dict[str, str]]:
-    """`[{"name", "id", "begin"}]`: whose a pseudonym is, or all names of an id. Raises Problem."""
-    wanted = NAME.fullmatch(name)
-    rows = held.known(identities if wanted else [name])
-    found = [(one, identity) for one, identity in rows.items() if not wanted or one == name]
-    if not found:
-        raise Problem(
-            f"nobody's pseudonym: {name}\n"
-            "hint: its secret was destroyed with the records of its time, or it is another host's; citadelle keys list"
-        )
+    """`[{"name", "id", "begin"}]`: whose a pseudonym is, or all names of a key's id; none for what is neither here."""
+    rows = held.known(identities if NAME.fullmatch(name) else [one for one in identities if one == name])
+    found = [(one, identity) for one, identity in rows.items() if name in {one, identity}]
     return [{"name": one, "id": who, "begin": held.begin(int(one[1:].partition(":")[0]))} for one, who in found]
 
 
@@ -178,13 +168,14 @@ def main() -> int:
     words.add_parser("resolve", help="whose a pseudonym is, or which an id has").add_argument("name")
     given = parser.parse_args()
     try:
-        held = opened(given.file)
         if given.word == "rotate":
-            held.rotate()
+            opened(given.file).rotate()
         else:
+            held = Pseudonyms(given.file)  # a question makes no secret
+            held.refresh()
             identities = [one["id"] for one in json.loads(given.keys.read_text())["keys"]]
             print(json.dumps(resolved(held, identities, given.name)))
-    except (Problem, OSError, ValueError, LookupError) as problem:
+    except (OSError, ValueError, LookupError) as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0

@@ -8,6 +8,7 @@ retention.py --audit-days N [--pseudonym-days N] [--journal-days N] [--figures-d
     secrets   of pseudonyms: the newest one makes place for another after --pseudonym-days; one whose records are gone is destroyed
     keys      entries of keys that ended before any record of them that is left
     journal   the host's journal
+    windows   events of the Windows PC around a distribution, a week after they were handed over, where there are any
     figures   Prometheus deletes them itself, logs Loki: they are only looked at
 
 A trail that does not hold is not touched: what is wrong stays to be judged, and the alert about its age comes too.
@@ -34,6 +35,7 @@ from citadelle.textfile import Sample
 PROGRAM = "/usr/local/lib/citadelle/retention.py"
 TARGET = Path("/var/lib/node_exporter/textfile/citadelle_retention.prom")
 DATA = Path("/var/lib/citadelle")
+WINDOWS, WINDOWS_DAYS = Path("/var/log/citadelle/windows"), 7
 DAY = 86400
 TEXTS = {
     "citadelle_retention_oldest_timestamp_seconds": "When the oldest that is left of a store was written, looked at after the deletion.",
@@ -97,6 +99,11 @@ def rotated(before: float) -> None:
 
 def destroyed_secrets(before: float) -> Oldest:
     """Destroy secrets that were replaced before; when the first of the others was."""
+    if paths := audit.files_of(
+        Path(audit.LOG)
+    ):  # records may be left that are older: of a trail that does not hold, of the oldest file
+        with paths[0].open("rb") as file:
+            before = min(before, _when(file.readline()))
     held = pseudonyms.opened(Path(pseudonyms.FILE))
     if count := held.destroy(before):
         print(f"secrets: destroyed {count}")
@@ -119,6 +126,17 @@ def first_entry() -> Oldest:
     return float(line.split()[0]) if line else None
 
 
+def windows(before: float) -> Oldest:
+    """Delete files of Windows' events, which rsyslog has read at once; the time of the oldest that is left."""
+    kept = []
+    for path in WINDOWS.glob("events-*.jsonl"):
+        if (written := path.stat().st_mtime) < before:
+            path.unlink()
+        else:
+            kept.append(written)
+    return min(kept, default=None)
+
+
 def figures(_before: float) -> Oldest:
     """The oldest block of Prometheus."""
     blocks = [json.loads(path.read_text()) for path in (DATA / "prometheus").glob("*/meta.json")]
@@ -131,7 +149,8 @@ def lines(_before: float) -> Oldest:
 
 
 STORES: dict[str, Callable[[float], Oldest]] = {
-    "audit": trail, "secrets": destroyed_secrets, "keys": ended_keys, "journal": journal, "figures": figures, "logs": lines,
+    "audit": trail, "secrets": destroyed_secrets, "keys": ended_keys, "journal": journal, "windows": windows,
+    "figures": figures, "logs": lines,
 }  # fmt: skip
 
 
@@ -161,6 +180,7 @@ def main() -> int:
     given = parser.parse_args()
     wanted = dict.fromkeys(("audit", "secrets", "keys"), given.audit_days) | {"journal": given.journal_days}
     wanted |= {"figures": given.figures_days, "logs": given.logs_days}
+    wanted |= {"windows": WINDOWS_DAYS} if WINDOWS.is_dir() else {}
     if given.pseudonym_days:
         rotated(time.time() - given.pseudonym_days * DAY)
     samples = list(looked({store: days for store, days in wanted.items() if days}, time.time()))

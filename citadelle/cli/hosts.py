@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -104,6 +105,13 @@ class Serving:
         result = self.run(program, seconds, what=what)
         if result.code:
             raise OSError(" ".join(lines(result.stderr)) or f"exit code {result.code}: {what or program}")
+        return result.stdout.decode(errors="replace")
+
+    def answer(self, path: str, words: Sequence[str]) -> str:
+        """Stdout of a Python program of ours on the host. Raises OSError in its own words, hint included."""
+        result = self.run(f"python3 -I -B {path} {shlex.join(words)}")
+        if result.code:
+            raise OSError(result.stderr.decode(errors="replace").strip() or f"exit code {result.code}: {path}")
         return result.stdout.decode(errors="replace")
 
     def stack(self) -> StackState:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import re
-import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -90,10 +89,8 @@ def _each(hosts: list[Serving], words: list[str], json: bool, show_one: Callable
 
 def _run(serving: Serving, words: list[str]) -> Any:
     # The command line holds names and limits. A key exists only in the answer, which goes to whoever asked and to no log.
-    result = serving.run(f"python3 -I -B {PROGRAM} {shlex.join(words)}")
-    if result.code:
-        raise OSError(result.stderr.decode(errors="replace").strip() or f"exit code {result.code}: {PROGRAM}")
-    return json_module.loads(result.stdout) if result.stdout else None
+    said = serving.answer(PROGRAM, words)
+    return json_module.loads(said) if said else None
 
 
 def _table(pc: str, said: Any) -> None:

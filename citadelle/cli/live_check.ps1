@@ -89,11 +89,14 @@ Show-Check L27 'a filter of the firewall in force names its rule: port, program'
     $programs = @(Get-NetFirewallApplicationFilter -PolicyStore ActiveStore | Where-Object { $names -contains [string]$_.InstanceID })
     "$($names.Count -gt 0 -and $ports.Count -eq $names.Count) $($programs.Count -eq $names.Count)"
 }
-Show-Check L28 'graphics memory in bytes, as drivers have written it' '(\d+ )*\d+|none' {
+Show-Check L28 'graphics memory in bytes, as drivers have written it' '((Int64|UInt64|Byte\[\]):\S+ ?)+|none' {
     $class = 'HKLM:\SYSTEM\CurrentControlSet\Control\Class\'
     $sizes = @(Get-CimInstance -ClassName Win32_VideoController | ForEach-Object {
         $device = 'HKLM:\SYSTEM\CurrentControlSet\Enum\' + $_.PNPDeviceID
-        if (Test-Path -LiteralPath $device) { (Get-Item -LiteralPath ($class + (Get-Item -LiteralPath $device).GetValue('Driver'))).GetValue('HardwareInformation.qwMemorySize') }
+        if (Test-Path -LiteralPath $device) {
+            $size = (Get-Item -LiteralPath ($class + (Get-Item -LiteralPath $device).GetValue('Driver'))).GetValue('HardwareInformation.qwMemorySize')
+            if ($null -ne $size) { "$($size.GetType().Name):$($size -join '.')" }
+        }
     })
     if ($sizes) { $sizes -join ' ' } else { 'none' }
 }
@@ -131,7 +134,7 @@ Show-Check L35 'events: channels of the table that the owner may read, newest lo
     $record = [long]([xml]$newest[0].ToXml()).DocumentElement['System']['EventRecordID'].InnerText
     "$($open.Count) of $($names.Count), $record"
 }
-Show-Check L36 'task that hands events over: result, minutes since' '0x000(00000|41301) [0-9]|no role events' {
+Show-Check L36 'task that hands events over: result, minutes since' '0x000(00000|41301) 1?[0-9]|no role events' {
     if (-not (Test-Path -LiteralPath "$env:ProgramData\citadelle\events.json")) { return 'no role events' }
     $info = Get-ScheduledTaskInfo -TaskPath '\citadelle\' -TaskName 'events'
     "$('0x{0:X8}' -f [long]$info.LastTaskResult) $([int]((Get-Date) - $info.LastRunTime).TotalMinutes)"

@@ -25,7 +25,6 @@ from citadelle.models.origins import RegistryOrigin, local_origin
 from citadelle.models.signing import Unsigned, sign_lock, signed_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Lock, sign, fetch and verify the models that hosts may serve.")
-SIGNED, REFUSED = "signed", "refused:"
 LOCK, KEYS = "policies/models.lock.json", "policies/models.keys/keyring.yaml"
 LockOption = Annotated[Path, typer.Option("--lock", help="Lock file.")]
 KeysOption = Annotated[Path, typer.Option("--keys", help="Keyring: whose signatures count.")]
@@ -63,13 +62,18 @@ def judged_lock(path: Path, keys: Path, *, unsigned: bool) -> ModelsLock:
 
     One without signatures passes here: it is what a person is reviewing, and no host is given it (`citadelle.models.approval`).
     """
-    if path.is_file() and (state := signature_state(path, keys)) != SIGNED:
-        if state.startswith(REFUSED) and not unsigned:
+    try:
+        raw = signed_bytes(path, keys)
+    except (OSError, verify.Refused) as error:
+        if path.is_file() and not isinstance(error, Unsigned) and not unsigned:
             cure = "citadelle models sign --key FILE, or --unsigned while it is under review; docs/models.md"
-            typer.echo(f"citadelle: lock is {state}: {path}\nhint: {cure}", err=True)
-            raise typer.Exit(1)
-        typer.echo(f"lock is {state}", err=True)
-    return read_lock(path)
+            typer.echo(f"citadelle: lock is refused: {error}: {path}\nhint: {cure}", err=True)
+            raise typer.Exit(1) from None
+        lock = read_lock(path)
+        typer.echo(f"lock is {error}" if isinstance(error, Unsigned) else f"lock is refused: {error}", err=True)
+        return lock
+    with refusals(f"git checkout -- {path}"):
+        return ModelsLock.parse(raw)
 
 
 def chosen(lock: ModelsLock, names: list[str] | None) -> list[LockedModel]:
@@ -116,12 +120,12 @@ def _row(model: LockedModel) -> dict[str, str | int]:
 
 
 def signature_state(lock: Path, keys: Path) -> str:
-    """`SIGNED`, or why it is not, in one line; it begins with `REFUSED` where signatures are wrong."""
+    """`signed`, or why it is not, in one line."""
     try:
         signed_bytes(lock, keys)
     except (OSError, verify.Refused) as error:
-        return str(error) if isinstance(error, Unsigned) else f"{REFUSED} {error}"
-    return SIGNED
+        return str(error) if isinstance(error, Unsigned) else f"refused: {error}"
+    return "signed"
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import shlex
 from typing import Annotated
 
 import typer
@@ -23,7 +22,10 @@ def resolve(
     rows, failed = [], False
     for serving in chosen(inventory, host):
         try:
-            rows += [{"host": serving.pc} | row for row in json_module.loads(_run(serving, ["resolve", name]))]
+            rows += [
+                {"host": serving.pc} | row
+                for row in json_module.loads(serving.answer(pseudonyms.PROGRAM, ["resolve", name]))
+            ]
         except (OSError, ValueError) as error:
             failed = True
             _say(serving, error)
@@ -31,7 +33,10 @@ def resolve(
         typer.echo(json_module.dumps(rows))
     for row in [] if json else rows:
         typer.echo(f"{row['host']}: {row['name']} is {row['id']}; names of that kind since {row['begin']}")
-    raise typer.Exit(1 if failed else 0)
+    if not rows and not failed:
+        hint = "its secret was destroyed with the records of its time; of a key: citadelle keys list"
+        typer.echo(f"no pseudonym or key of these hosts: {name}\nhint: {hint}", err=True)
+    raise typer.Exit(1 if failed or not rows else 0)
 
 
 def rotate(host: HostOption = "*", inventory: InventoryOption = "inventory") -> None:
@@ -39,22 +44,13 @@ def rotate(host: HostOption = "*", inventory: InventoryOption = "inventory") -> 
     failed = False
     for serving in chosen(inventory, host):
         try:
-            _run(serving, ["rotate"])
+            serving.answer(pseudonyms.PROGRAM, ["rotate"])
         except OSError as error:
             failed = True
             _say(serving, error)
         else:
             typer.echo(f"{serving.pc}: new pseudonyms from now on")
     raise typer.Exit(1 if failed else 0)
-
-
-def _run(serving: Serving, words: list[str]) -> bytes:
-    result = serving.run(f"python3 -I -B {pseudonyms.PROGRAM} {shlex.join(words)}")
-    if result.code:
-        raise OSError(
-            result.stderr.decode(errors="replace").strip() or f"exit code {result.code}: {pseudonyms.PROGRAM}"
-        )
-    return result.stdout
 
 
 def _say(serving: Serving, error: Exception) -> None:

@@ -6,7 +6,7 @@ foreach ($name in 'program', 'table') {
 $account = Get-LocalUser | Where-Object { $_.Name -eq $user }
 if ($account) {
     $sid = [string]$account.SID.Value
-    $found.reader = @(Get-LocalGroupMember -SID $readers | ForEach-Object { [string]$_.SID.Value }) -contains $sid
+    $found.reader = @(Get-MemberSid $readers) -contains $sid
 }
 $task = Get-ScheduledTask -TaskPath '\citadelle\' -ErrorAction SilentlyContinue | Where-Object { $_.TaskName -eq 'events' }
 if ($task) {

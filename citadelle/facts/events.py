@@ -9,7 +9,8 @@ from typing import Any
 from citadelle import powershell
 from citadelle.facts.base import WindowsFact
 
-SCRIPT = files("citadelle.facts").joinpath("events.ps1").read_text("utf-8")
+SCRIPTS = files("citadelle.facts")
+SCRIPT = "".join(SCRIPTS.joinpath(name).read_text("utf-8") for name in ("members.ps1", "events.ps1"))
 PROGRAM, TABLE = r"C:\ProgramData\citadelle\events.ps1", r"C:\ProgramData\citadelle\events.json"
 ARGUMENTS = f"-NoProfile -NonInteractive -ExecutionPolicy Bypass -File {PROGRAM} -Path {TABLE}"
 READERS = "S-1-5-32-573"  # Event Log Readers

@@ -142,7 +142,7 @@ Read-List 'gpus' {
         if (Test-Path -LiteralPath $device) { $driver = [string](Get-Item -LiteralPath $device).GetValue('Driver', '') }
         $driver = 'HKLM:\SYSTEM\CurrentControlSet\Control\Class\' + $driver
         if (Test-Path -LiteralPath $driver) { $size = (Get-Item -LiteralPath $driver).GetValue('HardwareInformation.qwMemorySize', $null) }
-        if ($size -is [byte[]]) { $size = [BitConverter]::ToInt64($size, 0) }
+        if ($size -is [byte[]]) { $size = $(if ($size.Length -ge 8) { [BitConverter]::ToInt64($size, 0) }) }
         if ($null -ne $size) { $gpu.Memory = [long]$size }
         $gpu
     }

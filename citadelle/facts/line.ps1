@@ -44,7 +44,8 @@ Read-List 'ssh_openings' {
             }
         }
         if (-not $meant) { continue }
-        foreach ($rule in Get-NetFirewallRule -PolicyStore ActiveStore -Name $name) {
+        # None for a filter of a rule of connection security, or of one that has just gone.
+        foreach ($rule in Get-NetFirewallRule -PolicyStore ActiveStore -Name ([WildcardPattern]::Escape($name)) -ErrorAction SilentlyContinue) {
             $service = [string]($rule | Get-NetFirewallServiceFilter).Service
             if ([int]$rule.Enabled -ne 1 -or [int]$rule.Direction -ne 1 -or [int]$rule.Action -ne 2 -or 'Any', 'sshd' -notcontains $service) { continue }
             $address = $rule | Get-NetFirewallAddressFilter

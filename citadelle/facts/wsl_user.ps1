@@ -5,17 +5,6 @@ $found.wanted_keys = ''
 foreach ($file in $administrators, $own) {
     if (-not $found.wanted_keys -and (Test-Path -LiteralPath $file)) { $found.wanted_keys = [string](Get-Content -LiteralPath $file -Raw) }
 }
-# An object that holds SIDs; one of an account that is gone makes the cmdlet fail, which the older interface does not.
-function Get-MemberSid([string]$group) {
-    try { @(Get-LocalGroupMember -SID $group | ForEach-Object { [string]$_.SID.Value }) }
-    catch {
-        $name = (Get-LocalGroup -SID $group).Name
-        @(([ADSI]"WinNT://./$name,group").Invoke('Members') | ForEach-Object {
-            $bytes = $_.GetType().InvokeMember('objectSid', 'GetProperty', $null, $_, $null)
-            [string](New-Object Security.Principal.SecurityIdentifier $bytes, 0).Value
-        })
-    }
-}
 $account = Get-LocalUser | Where-Object { $_.Name -eq $user }
 if ($account) {
     $sid = [string]$account.SID.Value

@@ -10,7 +10,8 @@ from typing import Any
 from citadelle import powershell
 from citadelle.facts.base import WindowsFact
 
-SCRIPT = files("citadelle.facts").joinpath("wsl_user.ps1").read_text("utf-8")
+SCRIPTS = files("citadelle.facts")
+SCRIPT = "".join(SCRIPTS.joinpath(name).read_text("utf-8") for name in ("members.ps1", "wsl_user.ps1"))
 TASK = files("citadelle.facts").joinpath("wsl_task.ps1").read_text("utf-8")
 USERS = "S-1-5-32-545"
 # Groups that would make it more than a user: administrators, power users, backup, remote desktop, network configuration,

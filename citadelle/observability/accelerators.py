@@ -7,6 +7,7 @@ there is no /sys of them: NVIDIA's program is there.
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,12 +42,22 @@ def samples() -> Iterator[Sample]:
         for folder in sorted(SYS.glob(folders)):
             labels = {"device": _address(folder), "kind": kind}
             for file, (name, unit) in files.items():
-                if (path := folder / file).exists():
-                    yield name, labels, int(path.read_text()) * unit
+                if (value := _told(folder / file)) is not None:
+                    yield name, labels, value * unit
     for program in NVIDIA:
         if Path(program).exists():
             yield from nvidia(_asked(program))
             return
+
+
+def _told(path: Path) -> int | None:
+    """None for what is not there, and while the card sleeps: its driver does not wake it for a question."""
+    try:
+        return int(path.read_text())
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.EPERM, errno.EOPNOTSUPP, errno.EBUSY}:
+            raise
+    return None
 
 
 def _address(folder: Path) -> str:

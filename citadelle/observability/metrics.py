@@ -65,7 +65,7 @@ def answer(*command: str) -> str:
 def containers() -> Iterator[Sample]:
     """Every service of the current release, whether its container is there or not."""
     form = '{{.ID}} {{.State}} {{.Label "com.docker.compose.project"}}'
-    rows = [line.split(" ") for line in answer("docker", "ps", "--all", "--format", form).splitlines()]
+    rows = [line.split(" ", 2) for line in answer("docker", "ps", "--all", "--format", form).splitlines()]
     states = [state for _, state, _ in rows]
     for state in sorted({"running", "exited", *states}):
         yield "citadelle_docker_containers", {"state": state}, states.count(state)

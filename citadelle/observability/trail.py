@@ -27,7 +27,7 @@ from typing import Any
 if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from citadelle import audit
+from citadelle import audit, pseudonyms
 
 PROGRAM = "/usr/local/lib/citadelle/trail.py"
 STATE = Path("/var/lib/citadelle/trail")  # seen.json, key.pem, public.pem
@@ -36,7 +36,7 @@ ANCHOR_BYTES = 16 << 20  # then it begins anew, with the former one beside it
 SOCKET = Path("/run/citadelle/audit/audit.sock")
 KEYS = Path("/etc/citadelle/gateway/keys.json")
 MODELS = Path("/etc/citadelle/models.lock.json")
-SECRETS = Path("/var/lib/citadelle/audit/pseudonyms.json")
+SECRETS = Path(pseudonyms.FILE)
 RELEASE = Path("/opt/citadelle/current")
 ALERTS = Path("/usr/local/lib/citadelle/alerts.py")
 Seen = dict[str, str]
@@ -65,7 +65,7 @@ def models() -> Seen:
     return {one["name"]: digest(one) for one in listed}
 
 
-def pseudonyms() -> Seen:
+def secrets() -> Seen:
     """Secrets that pseudonyms of keys are made with, by their numbers."""
     listed = json.loads(SECRETS.read_text())["secrets"] if SECRETS.exists() else []
     return {str(one["number"]): digest(one["begin"]) for one in listed}
@@ -90,7 +90,7 @@ LOOKS: dict[str, Callable[[], Seen]] = {
     "key": keys,
     "policy": policies,
     "model": models,
-    "pseudonym": pseudonyms,
+    "pseudonym": secrets,
     "release": release,
     "silence": silences,
 }

@@ -60,18 +60,13 @@ function Send-Line($line) {
     $pipe.Write($bytes, 0, $bytes.Length)
 }
 function Send-Row($row, [long]$after) {
-    $found = @()
-    if ($after) {
-        $found = @(Find-Event $row $after $most $true)
-        if (-not $found) {
-            # A log whose newest record is older than what is known was begun anew.
-            $newest = @(Get-WinEvent -LogName $row.channel -MaxEvents 1 -ErrorAction SilentlyContinue)
-            if (-not $newest -or [long]$newest[0].RecordId -ge $after) { return }
-            Send-Line @{ row = $row.name; begun = $true }
-            $after = 0
-        }
-    }
-    if (-not $after) {
+    # Before the events: what comes meanwhile is for the next run.
+    $newest = @(Get-WinEvent -LogName $row.channel -MaxEvents 1 -ErrorAction SilentlyContinue)
+    $end = [long]$(if ($newest) { $newest[0].RecordId } else { 0 })
+    # A log whose newest record is older than what is known was begun anew.
+    if ($newest -and $end -lt $after) { Send-Line @{ row = $row.name; begun = $true }; $after = 0 }
+    if ($after) { $found = @(Find-Event $row $after $most $true) }
+    else {
         $found = @(Find-Event $row 0 $first $false)
         [array]::Reverse($found)
     }
@@ -80,7 +75,10 @@ function Send-Row($row, [long]$after) {
         $handed = ConvertTo-Handed $row $one
         if ($handed) { Send-Line $handed }
     }
-    if ($found) { Send-Line @{ row = $row.name; at = [long]$found[-1].RecordId } }
+    $at = [long]$(if ($found) { $found[-1].RecordId } else { 0 })
+    # All of the log has been looked at, whether anything of it was asked for or not: an event that comes now is new, however late it is fetched.
+    if (-not $after -or $found.Count -lt $most) { $at = [Math]::Max($at, $end) }
+    Send-Line @{ row = $row.name; at = $at }
 }
 
 $how = New-Object -TypeName Diagnostics.ProcessStartInfo -ArgumentList (Get-Item -LiteralPath $table.program).FullName, $table.arguments

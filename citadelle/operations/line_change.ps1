@@ -7,7 +7,7 @@ if ($networks) {
         New-NetFirewallRule @rule -Protocol TCP -LocalPort $ports -Profile Any -RemoteAddress $networks | Out-Null
     }
 }
-foreach ($name in $openings) { Set-NetFirewallRule -Name $name -Enabled False }
+foreach ($name in $openings) { Set-NetFirewallRule -Name ([WildcardPattern]::Escape($name)) -Enabled False }
 $rule = @{ Name = 'citadelle-block-engine'; DisplayName = 'Citadelle: the engine is for this PC alone'; Direction = 'Inbound'; Action = 'Block' }
 if ($block_engine) {
     Remove-NetFirewallRule -Name $rule.Name -ErrorAction SilentlyContinue
@@ -67,5 +67,5 @@ if ($networks) {
     if ($open) { throw "${ssh_rule}: SSH is open for all after it was set" }
 }
 foreach ($name in $openings) {
-    if (@(Get-NetFirewallRule -Name $name | Where-Object { [int]$_.Enabled -ne 2 })) { throw "${ssh_openings}: the rule is on after it was turned off: $name" }
+    if (@(Get-NetFirewallRule -Name ([WildcardPattern]::Escape($name)) | Where-Object { [int]$_.Enabled -ne 2 })) { throw "${ssh_openings}: the rule is on after it was turned off: $name" }
 }

@@ -10,7 +10,7 @@ Runs on a host as root beside textfile.py (standard library, Python 3.10 or newe
     {"row", "failed": "id of an error"}             could not be read; told, and not the end of the others
 
 How far it has come stands beside the events, so neither can be ahead of the other: what was written and not counted when the power went
-is counted from the file. What comes again is left out. Files are deleted after a week: rsyslog reads them at once.
+is counted from the file. What comes again is left out. Files are deleted after a week (retention.py): rsyslog reads them at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROGRAM = "/usr/local/lib/citadelle/shipping/events.py"
 FOLDER = Path("/var/log/citadelle/windows")
 TARGET = Path("/var/lib/node_exporter/textfile/citadelle_windows.prom")
 ROW = re.compile(r"[a-z][a-z_]{0,31}")
-DAYS, VALUE_LENGTH, LINE_LENGTH = 7, 512, 32_768
+VALUE_LENGTH, LINE_LENGTH = 512, 32_768
 _TS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z")
 TEXTS = {
     "citadelle_windows_handover_timestamp_seconds": "When the Windows PC has handed its events over last.",
@@ -130,12 +130,6 @@ class Log:
             self.failed[row] = "a line that is no event"
         return False
 
-    def tidy(self, now: float) -> None:
-        """Delete files that are older than a week."""
-        for path in self._folder.glob("events-*.jsonl"):
-            if now - path.stat().st_mtime > DAYS * 86400:
-                path.unlink()
-
     def figures(self, now: float) -> str:
         """What node_exporter shows."""
         found: list[textfile.Sample] = [("citadelle_windows_handover_timestamp_seconds", {}, now)]
@@ -151,7 +145,6 @@ def main(folder: Path = FOLDER, target: Path = TARGET) -> None:
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     taken = log.take(sys.stdin)
     now = time.time()
-    log.tidy(now)
     textfile.write(target, log.figures(now))
     print(taken, flush=True)
 

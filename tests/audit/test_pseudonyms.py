@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
-
-import pytest
 
 from citadelle import pseudonyms
 from citadelle.pseudonyms import NAME, Pseudonyms
@@ -56,8 +55,9 @@ def test_a_trail_over_two_secrets_names_no_id_adds_up_and_is_resolved_by_who_may
         assert line.ask("totals", since=EVER, keys=["alice"])["totals"] == {"alice": [[2, 20, 2]]}
         line.ask("open", record={"id": "lost", "key": "alice"})
         line.close()
+        end = time.monotonic() + 30
         while len(receiver.records()) < 3:
-            pass
+            assert time.monotonic() < end
     first, second, lost = (record["key"] for record in receiver.records())
     assert receiver.records("key_created")[0]["subject"] == first != second == lost
     assert (NAME.fullmatch(first)[1], NAME.fullmatch(second)[1]) == ("1", "2")  # type: ignore[index]
@@ -69,8 +69,8 @@ def test_a_trail_over_two_secrets_names_no_id_adds_up_and_is_resolved_by_who_may
     file = receiver.folder / "pseudonyms.json"
     assert (file.stat().st_mode & 0o777, os.stat(f"{file}.lock").st_mode & 0o777) == (0o600, 0o600)
     strange = program(receiver, keys, "resolve", "p1:" + "0" * 20)
-    assert (strange.returncode, strange.stdout) == (1, "")
-    assert strange.stderr.startswith(f"nobody's pseudonym: p1:{'0' * 20}\nhint: its secret was destroyed")
+    assert (strange.returncode, strange.stdout) == (0, "[]\n")
+    assert program(receiver, keys, "resolve", "alise").stdout == "[]\n"  # nobody has that id
     secrets = [one["secret"] for one in json.loads(file.read_text())["secrets"]]
     told = "".join(done.stdout + done.stderr for done in (strange, program(receiver, keys, "resolve", "alice")))
     assert not any(
@@ -86,6 +86,7 @@ def test_a_receiver_that_runs_takes_a_new_secret(tmp_path: Path) -> None:
         number = 0
         while receiver.records()[-1:] == [] or receiver.records()[-1]["key"] == before:
             number += 1
+            assert number < 5000  # it looks each second
             line.request(f"a{number}", key="alice")
         assert receiver.records()[-1]["key"] == receiver.name_of("alice")
         line.close()
@@ -101,5 +102,4 @@ def test_secrets_change_after_their_time_and_go_with_the_records_that_they_have_
     assert held.destroy(moment("2036-01-01")) == 1  # the newest one stays
     assert held.rotate(moment("2026-03-02")) is True
     assert [one["number"] for one in json.loads((tmp_path / "secrets").read_text())["secrets"]] == [3, 4]
-    with pytest.raises(pseudonyms.Problem, match=f"nobody's pseudonym: {name}"):
-        pseudonyms.resolved(held, ["alice"], name)
+    assert pseudonyms.resolved(held, ["alice"], name) == []

@@ -29,4 +29,5 @@ def test_a_pseudonym_is_resolved_and_changes(
     assert [(row["host"], row["name"], row["id"]) for row in rows] == [("pc", first, "alice"), ("pc", second, "alice")]
     strange = command("audit", "resolve", f"p9:{'0' * 20}", "--inventory", inventory)
     assert (strange.code, strange.out) == (1, "")
-    assert strange.err.startswith(f"pc: nobody's pseudonym: p9:{'0' * 20}\nhint: its secret was destroyed")
+    assert strange.err.startswith(f"no pseudonym or key of these hosts: p9:{'0' * 20}\nhint: its secret was destroyed")
+    assert command("audit", "resolve", "alise", "--inventory", inventory).err.startswith("no pseudonym or key of these")

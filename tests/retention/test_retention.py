@@ -128,9 +128,21 @@ def test_secrets_of_pseudonyms_change_and_are_destroyed(
     assert [one["number"] for one in json.loads(file.read_text())["secrets"]] == [2, 3, 4]
     assert (age(found, "secrets"), found["limit_seconds", "secrets"]) == (31, 45 * DAY)
     assert capsys.readouterr().out == "secrets: a new one from now on\nsecrets: destroyed 1\n"
+    looked(secrets=20)  # the oldest record that is left is of 40 days ago
+    assert [one["number"] for one in json.loads(file.read_text())["secrets"]] == [2, 3, 4]
     file.write_text("{")
     retention.rotated(NOW)
     assert looked(secrets=45)["ok", "secrets"] == 0
+
+
+def test_events_of_windows_go_whether_more_are_handed_over_or_not(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "WINDOWS", host)
+    for days in (8, 6):
+        file = host / f"events-{days}.jsonl"
+        file.write_text("{}\n")
+        os.utime(file, (NOW - days * DAY, NOW - days * DAY))
+    assert age(looked(windows=retention.WINDOWS_DAYS), "windows") == 6
+    assert [path.name for path in host.glob("events-*")] == ["events-6.jsonl"]
 
 
 def test_the_age_of_figures_and_lines_is_that_of_the_oldest(host: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,15 @@ GENUINE = json.loads((ROOT / "tests/shipping/data/windows-events.json").read_tex
 DEFENDER = "Microsoft-Windows-Windows Defender/Operational"
 
 
-def event(number: str, record: int, **changed: str) -> str:
-    """A genuine event, of today and with a number of its own."""
+def event(number: str, record: int, days: int = 0, **changed: str) -> str:
+    """A genuine event, so many days old and with a number of its own."""
     xml = re.sub(r"<EventRecordID>\d+", f"<EventRecordID>{record}", GENUINE[number])
     for name, value in changed.items():
         xml = re.sub(rf"(?<=<Data Name=.{name}.>)[^<]*", value, xml)
     return re.sub(
-        r"(SystemTime=.)[^\"']*", lambda found: f"{found[1]}{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.1234567Z", xml
+        r"(SystemTime=.)[^\"']*",
+        lambda found: f"{found[1]}{datetime.now(UTC) - timedelta(days):%Y-%m-%dT%H:%M:%S}.1234567Z",
+        xml,
     )
 
 
@@ -105,6 +107,14 @@ def test_events_come_once_each_with_the_fields_that_are_asked_for(pc: Pc) -> Non
     # A log that was begun anew is read from its start.
     pc.write("Security", event("4625", 1))
     assert [line["id"] for line in pc.hand_over()[6:]] == ["Security:1"]
+
+
+def test_what_came_while_nothing_was_handed_over_comes_later_also_of_a_row_that_never_had_any(pc: Pc) -> None:
+    pc.write("Security", event("4625", 7, days=9), event("4625", 8))
+    assert [line["record"] for line in pc.hand_over()] == [8]  # the first look takes the last day
+    pc.write("Security", event("4625", 8), event("1102", 9, days=3), event("4732", 10, days=2))
+    assert [line["id"] for line in pc.hand_over()[1:]] == ["Security:10", "Security:9"]
+    assert 'citadelle_windows_channel_read{row="integrity"} 1' in (pc.folder / "figures.prom").read_text()
 
 
 def test_a_channel_that_cannot_be_read_is_told_and_the_others_go_on(pc: Pc) -> None:
