@@ -159,6 +159,25 @@ def test_counters_survive_a_restart(run: Run, receiver: Receiver) -> None:
     run(after, audit_socket=receiver.socket)
 
 
+def test_counters_are_restored_too_when_the_keys_come_late(run: Run, receiver: Receiver) -> None:
+    """The file of keys is broken when the gateway starts, and what it refuses meanwhile is on record."""
+
+    async def before(stack: Stack) -> None:
+        write_keys(stack.keys_file, KEY, limits={"requests_day": 3})
+        assert [(await stack.ask())[0] for _ in range(2)] == [200, 200]
+        await recorded(receiver, 2)
+
+    async def after(stack: Stack) -> None:
+        stack.keys_file.write_text("{")
+        assert (await stack.ask())[0] in {401, 503}
+        await recorded(receiver, 3)
+        write_keys(stack.keys_file, KEY, limits={"requests_day": 3})
+        assert [(await stack.ask())[0] for _ in range(2)] == [200, 429]
+
+    run(before, audit_socket=receiver.socket)
+    run(after, audit_socket=receiver.socket)
+
+
 def test_strangers_beyond_the_limit_are_counted_not_recorded(run: Run, receiver: Receiver, policies: Path) -> None:
     change_policy(policies, "limits", strangers_minute=2)
 

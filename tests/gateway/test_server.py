@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
 
 import pytest
 import yaml
+from gateway.server import Guarded
 
 from .conftest import KEY, MODEL, Run, Stack, add_routes, change_policy
 from .double import TOKENS, event
@@ -57,6 +59,28 @@ def test_a_body_that_comes_after_its_answer_spoils_nothing(run: Run) -> None:
         writer.write(kept("GET", "/v1/models"))
         assert await asyncio.wait_for(reader.readline(), 20) == b"HTTP/1.1 200 OK\r\n"
         writer.close()
+
+    run(scenario)
+
+
+def test_requests_that_come_together_are_answered_in_their_order_and_who_asks_no_more_is_sent_away(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Guarded.connection_made
+
+    def impatient(self: Guarded, transport: asyncio.Transport) -> None:
+        usual(self, transport)
+        self.timeout_keep_alive = 1
+
+    monkeypatch.setattr(Guarded, "connection_made", impatient)
+
+    async def scenario(stack: Stack) -> None:
+        kept = [
+            head("GET", path).replace(b"Connection: close\r\n", b"") for path in ("/v1/models", "/nowhere", "/api/tags")
+        ]
+        answers = await closed(stack.port, b"".join(kept))
+        assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"200", b"404", b"200"]
+        assert answers.index(b'"object"') < answers.index(b"404") < answers.index(b'"models"')
 
     run(scenario)
 

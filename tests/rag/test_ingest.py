@@ -71,6 +71,7 @@ def test_without_a_group_nobody_sees_it_and_that_is_said(folder: Path) -> None:
     [
         "groups: tous",
         "groups: [tous]\nusers: [x]",
+        "groups: [tous]\n#" + "x" * 70_000,
         "[tous]",
         "groups: ['']",
         "groups: [1]",

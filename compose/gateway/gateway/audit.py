@@ -31,9 +31,7 @@ class Trail:
     `keys` gives the ids to ask about: the receiver keeps pseudonyms of them.
     """
 
-    def __init__(
-        self, path: Path, versions: dict[str, str], restore: Restore, keys: Callable[[], list[str]] = list
-    ) -> None:
+    def __init__(self, path: Path, versions: dict[str, str], restore: Restore, keys: Callable[[], list[str]]) -> None:
         self._keys = keys
         self._path, self._versions, self._restore, self._restored = str(path), versions, restore, False
         self._link: Link | None = None
@@ -67,6 +65,10 @@ class Trail:
 
     async def open(self, record: dict[str, Any]) -> None:
         """Have a request on record before it costs anything. Raise Refusal (503)."""
+        if (
+            not self._restored and self._link and self._keys()
+        ):  # the file of keys could not be read when the link was made
+            await self._restore_late(self._link)
         said = await self._said({"op": "open", "record": record | self._versions})
         if "error" in said or (self._failed and not await self._delivered()):
             raise unavailable()
@@ -118,7 +120,7 @@ class Trail:
 
     async def _said(self, message: dict[str, Any]) -> Said:
         line = orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
-        said = await (self._link.said(line) if self._link else self._sent(line))
+        said = await self._sent(line)
         if "error" in said:
             event("audit_failed", error=said["error"][:64])
         return said
@@ -147,28 +149,43 @@ class Trail:
         except BaseException:
             link.close()
             raise
-        link.seconds = _SECONDS
         self._link = link
         return link
 
     def _lost(self) -> None:
         self._link = None
 
+    async def _restore_late(self, link: Link) -> None:
+        try:
+            await self._restore_once(link)
+        except ConnectionError:
+            raise unavailable() from None
+
     async def _restore_once(self, link: Link) -> None:
+        """Nothing is used before keys are known: without any of them it is done again."""
+        keys = self._keys()
         if self._restored:
             return
-        link.seconds = _TOTALS_SECONDS
+        self._restored, link.seconds = bool(keys), _TOTALS_SECONDS
+        try:
+            await self._restore_all(link, keys)
+        except BaseException:
+            self._restored = False
+            raise
+        finally:
+            link.seconds = _SECONDS
+
+    async def _restore_all(self, link: Link, keys: list[str]) -> None:
         now = datetime.now(UTC).timestamp()
         minute, day = now // MINUTE * MINUTE, now // DAY * DAY
         spans = [day, max(day, minute - MINUTE), max(day, minute)]
-        asked = {"op": "totals", "since": [_text(moment) for moment in spans], "keys": self._keys()}
+        asked = {"op": "totals", "since": [_text(moment) for moment in spans], "keys": keys}
         said = await link.said(orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE))
         if "totals" not in said:
             raise ConnectionError
         for name, sums in said["totals"].items():
             for moment, used in zip(spans, sums, strict=True):
                 self._restore(name, Use(*used), moment)
-        self._restored = True
 
 
 _PING = {"op": "ping"}

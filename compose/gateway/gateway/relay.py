@@ -41,14 +41,17 @@ class Relay:
 
     async def run(self, answer: Connection, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Pass on what comes, up to the end or to where the filter cuts. Raise Refusal (502)."""
-        try:
-            while data := await answer.read():
-                if ready := self.feed(data):
-                    await send(ready)
-                if self.cut:
-                    return
-        except FAILURES:
-            raise engine_failed() from None
+        while True:
+            try:
+                data = await answer.read()
+            except FAILURES:
+                raise engine_failed() from None
+            if not data:
+                return
+            if ready := self.feed(data):
+                await send(ready)
+            if self.cut:
+                return
 
     def feed(self, data: bytes) -> bytes:
         """What goes to the client for what came from the engine, cut wherever the network cut it. Raise Refusal (502)."""

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, service_unavai
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.answer import Cycle
+from gateway.log import event
 from gateway.settings import Limits
 
 _SWEEP_SECONDS = 0.5
@@ -84,6 +85,7 @@ class Guarded(HttpToolsProtocol):
         app, before, most = self.app, self.cycle, self.limit_concurrency
         if most is not None and (len(self.connections) >= most or len(self.tasks) >= most):
             app = service_unavailable
+            event("too_many_connections", status=503)
         self.cycle = Cycle(
             scope, self.transport, self.flow, self.logger, self.access_logger, False, self.server_state.default_headers,
             asyncio.Event(), self.expect_100_continue, version != "1.0" and parser.should_keep_alive(), self.on_response_complete,

@@ -73,7 +73,10 @@ def acl(path: Path) -> frozenset[str]:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise ValueError("no file")  # a pipe would be waited for
         with path.open("rb") as file:
-            found = yaml.safe_load(file.read(_ACL_BYTES))
+            text = file.read(_ACL_BYTES + 1)
+        if len(text) > _ACL_BYTES:
+            raise ValueError(f"more than {_ACL_BYTES} bytes")  # a part of it could name another group
+        found = yaml.safe_load(text)
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not readable: {type(error).__name__}") from None
     if not isinstance(found, dict) or set(found) != {"groups"} or not isinstance(found["groups"], list):

@@ -68,7 +68,8 @@ class Near:
 
         It depends on the model as much as on the documents, and so makes what is near comparable between models.
         """
-        chosen = documents[:: max(len(documents) // _DOCUMENTS, 1)][:_DOCUMENTS]
+        places = np.linspace(0, len(documents) - 1, min(len(documents), _DOCUMENTS)).astype(int)
+        chosen = [documents[place] for place in places]
         if not self.rows.size or len(chosen) < _FEWEST:
             return None
         products = self.rows @ self.rows[[first - 1 for first, _ in chosen]].T

@@ -1,6 +1,7 @@
 """The index as it is read: every statement that finds or gives a passage has the caller's groups inside.
 
-What a caller gets, and in which order, depends on what its groups may see alone: counts of words, too, are of those passages.
+What a caller gets, and in which order, depends on what its groups may see alone: counts of words, too, are of those passages. With vectors
+two figures are of the whole index: how near its documents are to each other, and the axes by which a large one is looked through first.
 """
 
 import json
@@ -83,6 +84,7 @@ class Reader:
             self._base.executescript(_RUNS + ("" if self.meta["format"] == FORMAT else _NONE_EXPLAINED))
             self.documents, self.passages = self._count("documents"), self._count("passages")
             self.embedder, self.dimension = self.meta["embedder"], int(self.meta["dimension"])
+            self._spans: dict[str, list[tuple[int, int]]] = {}  # of the caller that asked last
             self._near = Near(self._read_vectors())
             self._usual = self._near.usual(self._base.execute(_DOCUMENTS).fetchall())
         except sqlite3.Error as error:
@@ -110,7 +112,11 @@ class Reader:
 
     def spans(self, groups: Iterable[str]) -> list[tuple[int, int]]:
         """First and last id of each stretch of passages that these groups may see."""
-        return self._base.execute(_statement(_SPANS), {"groups": _json(groups)}).fetchall()
+        asked = _json(groups)
+        if (found := self._spans.get(asked)) is None:  # an index does not change, and each question asks several times
+            found = self._base.execute(_statement(_SPANS), {"groups": asked}).fetchall()
+            self._spans = {asked: found}
+        return found
 
     def counts(self, index: str, terms: Sequence[Sequence[str]], groups: Iterable[str]) -> list[int]:
         """In how many passages for these groups each term is; a term is a list of forms."""
