@@ -2,6 +2,7 @@
 
 import pytest
 
+from citadelle.operations.wsl import OWN_FOLDER
 from tests.windows_double.conftest import Console
 
 pytestmark = pytest.mark.lab
@@ -59,3 +60,14 @@ def test_what_is_not_played_fails_and_changes_nothing(console: Console, script: 
     before = console.double.state["acls"]
     assert console.errors(script) == [error]
     assert console.double.state["acls"] == before
+
+
+def test_a_folder_of_ours_that_somebody_else_has_made_is_taken_over(console: Console) -> None:
+    """Users may make folders in ProgramData; what lies in this one runs as the system."""
+    console.lines("New-Item -ItemType Directory -Path C:\\ProgramData\\citadelle | Out-Null")
+    for words in ("/grant *S-1-1-0:(OI)(CI)F", "/setowner *S-1-5-32-545"):
+        assert console.double.ask(f"icacls C:\\ProgramData\\citadelle {words}").code == 0
+    console.lines(OWN_FOLDER)
+    assert console.lines("(Get-Acl C:\\ProgramData\\citadelle).Sddl") == [
+        "O:S-1-5-32-544D:PAI(A;OICI;FA;;;S-1-5-32-544)(A;OICI;FA;;;S-1-5-18)(A;OICI;0x1200a9;;;S-1-5-32-545)"
+    ]
