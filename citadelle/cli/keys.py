@@ -18,7 +18,8 @@ from citadelle.keys import LIMITS, PROGRAM, ROUTES
 
 app = typer.Typer(no_args_is_help=True, help="Keys of the gateways: who may ask, what, how much, until when.")
 IdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="Name of the holder, as log and audit show it; never used twice.")
+    str,
+    typer.Argument(metavar="ID", help="Name of the holder, as `citadelle audit resolve` gives it; never used twice."),
 ]
 _AGES = {"d": "days", "h": "hours"}
 

@@ -93,6 +93,7 @@ class ObservabilitySettings(RoleSettings):
     observability_certificate_days: int = Field(
         14, ge=1, description="How long the certificate of TLS has to hold still."
     )
+    observability_lock_days: int = Field(30, ge=1, description="How long the lock of the models has to hold still.")
     observability_backup: str | None = Field(
         None,
         pattern=r"^/[A-Za-z0-9._/-]{1,200}$",
@@ -208,6 +209,7 @@ class ObservabilitySettings(RoleSettings):
             "memory_free",
             "temperature",
             "certificate_days",
+            "lock_days",
             "restarts",
             "backup_hours",
             "accelerator_temperature",

@@ -17,11 +17,12 @@ class Case(NamedTuple):
 LIMITS = {
     "refused_keys": 10, "limited_requests": 50, "engine_failures": 5, "tokens_hour": 50000, "first_byte_seconds": 60,
     "disk_free": 0.1, "audit_seconds": 900, "memory_free": 0.05, "temperature": 90, "certificate_days": 14, "restarts": 2,
-    "backup_hours": 26, "accelerator_temperature": 90,
+    "backup_hours": 26, "accelerator_temperature": 90, "lock_days": 30,
 }  # fmt: skip
 FILE = '{file="/var/lib/node_exporter/textfile/citadelle_host.prom"}'
 DISK = '{mountpoint="/",fstype="ext4"}'
 CARD = '{device="0000:01:00.0",kind="gpu"}'
+JOURNAL = 'citadelle_retention_ok{store="journal"}'
 TEMPERATURE = '{chip="coretemp",sensor="temp1"}'
 
 
@@ -29,12 +30,12 @@ def refused(code: str, values: str) -> dict[str, str]:
     return {f'gateway_refusals_total{{code="{code}"}}': values}
 
 
-def kept(limit: str) -> dict[str, str]:
-    """The trail's oldest record is of minute 0, and may be as old as `limit` says, less two days."""
+def kept(limit: str, ran: str = "0x70") -> dict[str, str]:
+    """The trail's oldest record is of minute 0, and may be as old as `limit` says, less two days; the job has run then."""
     return {
         'citadelle_retention_oldest_timestamp_seconds{store="audit"}': "0x70",
         'citadelle_retention_limit_seconds{store="audit"}': limit,
-        "citadelle_retention_ran_timestamp_seconds": "0x70",
+        "citadelle_retention_ran_timestamp_seconds": ran,
     }
 
 
@@ -58,6 +59,7 @@ def gauge(name: str, labels: str = "") -> tuple[dict[str, str], dict[str, str]]:
 
 CASES = {
     "RefusedKeys": Case(refused("invalid_key", "0 0 20x20"), refused("invalid_key", "0+1x20"), 4),
+    "KeyCreated": Case({"gateway_keys": "2 2 3x20"}, {"gateway_keys": "3 0 0 3 2x20"}, 4),
     "LimitBurst": Case(refused("limit_reached", "0 0 90x20"), refused("limit_reached", "0+8x20"), 4),
     "AnswersCut": Case(refused("answer_cut", "0 0 1x20"), refused("answer_cut", "1x20"), 4),
     "TokenVolumeUnusual": Case(
@@ -71,6 +73,9 @@ CASES = {
         4,
     ),
     "ModelDigestMismatch": Case(*gauge("llm_model_digest_match", '{model="m"}'), labels={"model": "m"}),
+    "LockExpiring": Case(
+        {"llm_models_lock_expires_timestamp_seconds": "2591000x20"}, {"llm_models_lock_expires_timestamp_seconds": "2593000x20"},
+    ),
     "ImageDigestDrift": Case(
         *gauge("citadelle_container_image_match", '{service="rag"}'), labels={"service": "rag"}
     ),
@@ -168,6 +173,33 @@ CASES = {
         {"row": "logons"},
     ),
 }  # fmt: skip
+# What else brings an alert about, by `or` in its rule, and what does not: each way for itself.
+WAYS = [
+    ("AuditUnchecked", Case({"up": "1x20"}, {"citadelle_audit_checked_timestamp_seconds": "0+60x20"})),
+    (
+        "ChangesUnrecorded",
+        Case(
+            {"citadelle_trail_ok": "1x200", "citadelle_anchor_timestamp_seconds": "0x200"},
+            {"citadelle_trail_ok": "1x200", "citadelle_anchor_timestamp_seconds": "0x60 3600x140"},
+            127,
+        ),
+    ),
+    ("HostMetricsStale", Case({"up": "1x20"}, {f"node_textfile_mtime_seconds{FILE}": "0+60x20"})),
+    ("HostMetricsWrong", Case({"node_textfile_scrape_error": "1x20"}, {"node_textfile_scrape_error": "0x20"})),
+    (
+        "LogsStopped",
+        Case(
+            {"citadelle_logs_running": "1x20", "citadelle_logs_seen_timestamp_seconds": "0x20"},
+            {"citadelle_logs_seen_timestamp_seconds": "0x20"},  # taken off the host: nobody asks for it any more
+        ),
+    ),
+    ("RetentionExceeded", Case(kept("0x70", ran="-172801x70"), kept("0x70", ran="-100000x70"), 62)),
+    ("RetentionExceeded", Case({"up": "1x70"}, kept("0x70"), 62)),
+    (
+        "RetentionExceeded",
+        Case(kept("0x70") | {JOURNAL: "0x70"}, kept("0x70") | {JOURNAL: "1x70"}, 62, {"store": "journal"}),
+    ),
+]
 # Of which the labels of the samples differ from the series' own.
 DISKS = {"DiskFull", "DiskWillFill"}
 
@@ -176,7 +208,7 @@ def promtool(limits: str, severities: dict[str, str], files: list[str]) -> dict[
     """promtool's own test file with all cases. `limits`: the file of thresholds, as the release has it."""
     tests = [
         _test(name, series, minute, severities[name], case.labels if fires else None)
-        for name, case in CASES.items()
+        for name, case in (*CASES.items(), *WAYS)
         for fires, series, minute in ((True, case.fires, case.minute), (False, case.quiet, case.minute))
     ]
     return {"rule_files": [limits, *files], "evaluation_interval": "1m", "tests": tests}

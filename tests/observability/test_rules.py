@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from citadelle.shipping import events, stats
 from roles.observability.settings import ObservabilitySettings
 from tests.conftest import ROOT
 from tests.lab import builds
-from tests.observability.rules import CASES, LIMITS, promtool
+from tests.observability.rules import CASES, LIMITS, WAYS, promtool
 
 RULES = ROOT / "compose/prometheus/rules"
 ALERTS: dict[str, dict[str, Any]] = {
@@ -35,6 +36,9 @@ ALWAYS = {"Watchdog", "LimitsAbsent"}
 
 def test_every_alert_has_its_cases() -> None:
     assert CASES.keys() | ALWAYS == ALERTS.keys()
+    # And each way that leads to it, where a rule has several.
+    ways = {name: len(re.findall(r"\bor\b", re.sub(r'"[^"]*"', "", rule["expr"]))) for name, rule in ALERTS.items()}
+    assert Counter(name for name, _ in WAYS) == Counter({name: ways[name] for name in ALERTS.keys() - ALWAYS})
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
@@ -164,7 +168,7 @@ def test_promtool_agrees(tmp_path: Path, program: str) -> None:
     (tmp_path / "lacking.yaml").write_text(yaml.safe_dump(lacking))
     done = run(program, tmp_path, "test", "rules", "/t/whole.yaml", "/t/lacking.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(whole["tests"]) == 2 * len(CASES) + 1
+    assert len(whole["tests"]) == 2 * len([*CASES, *WAYS]) + 1
     wrong = promtool("/t/limits.yaml", severities, rules)
     wrong["tests"] = [test | {"input_series": []} for test in wrong["tests"] if test["name"].endswith("fires")]
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
