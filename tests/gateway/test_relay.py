@@ -136,19 +136,12 @@ def test_a_canary_ends_the_stream(parts: list[str]) -> None:
     assert orjson.loads(lines.splitlines()[-1])["done_reason"] == "content_filter"
 
 
-def test_a_canary_in_the_arguments_of_a_call_ends_it_too() -> None:
-    def call(arguments: str) -> bytes:
-        return event(
-            {
-                "choices": [
-                    {
-                        "index": 0,
-                        "delta": {"tool_calls": [{"index": 0, "function": {"name": "x", "arguments": arguments}}]},
-                    }
-                ]
-            }
-        )
+def test_a_canary_in_the_call_of_a_tool_ends_it_too() -> None:
+    def call(arguments: str, name: str = "x") -> bytes:
+        calls = [{"index": 0, "function": {"name": name, "arguments": arguments}}]
+        return event({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]})
 
+    assert b"content_filter" in passed([call("{}", CANARY) + DONE], openai.Stream(False))[0]
     got, _ = passed([call('{"q": "') + call(CANARY[:12]) + call(CANARY[12:]) + DONE], openai.Stream(False))
     assert b"content_filter" in got
     assert CANARY[12:].encode() not in got

@@ -12,7 +12,7 @@ from gateway.output import Filter, Output
 from gateway.passages import Passage
 from gateway.relay import Writer
 
-HOLD = 128  # longest citation, in characters
+HOLD = 64  # longest citation, in characters
 FIELD = "sources"  # of an answer: beside `choices` in OpenAI's API, beside `message` in Ollama's
 # With the brackets before it: one that is taken out of `[[p9]p8]` must not leave another.
 _CITATION = re.compile(r"([\[【]{0,7})[\[【] ?(p\d{1,12} ?(?:[,;] ?p\d{1,12} ?)*)[\]】]", re.IGNORECASE)

@@ -8,36 +8,28 @@ held back until it is decided, at most HOLD characters: what is still open then 
 import html
 import re
 from collections.abc import Container
-from typing import NamedTuple, cast
+from typing import cast
 
-HOLD = 384
-REMOVED = " (link removed)"
+from gateway.tags import HOLD, REMOVED, UNSEEN, Step, of_browser, step_of
+
 _CONTEXT = 64  # characters before a trigger that a decision may look at
 
-# `]` may end a Markdown link's text, `<` begin a tag, `://` and `www.` an address; `&` may hide any of their characters.
-_TRIGGER = re.compile(r"<|\]|(?<=:)/|(?<=www)\.|&(?=[#A-Za-z]|\Z)", re.IGNORECASE)
-_UNSEEN = (
-    "\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"  # characters without width: some readers drop them first
-)
-_BRACKET = re.compile(rf"\][{_UNSEEN}]*([(:])?")
-_TARGET = re.compile(rf"[\s{_UNSEEN}]*(<[^<>]*>|[^\s<)][^\s)]*|<[^<>]*\Z)?")
-_NAME = re.compile(r"<(?:!--|[/!?]?([A-Za-z][A-Za-z0-9:+.-]*))")
-_TAG = re.compile(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
+# `]` may end a Markdown link's text, `<` begin a tag, `://` and `www.` an address, also with Markdown's escapes; `&` may hide any of these.
+_TRIGGER = re.compile(rf"<|\]|(?<=[:w{UNSEEN}])[/.\\]|&(?=[#A-Za-z]|\Z)", re.IGNORECASE)
+_BRACKET = re.compile(rf"\][{UNSEEN}]*([(:])?")
+# A line may begin with the marks of a quotation, which are no part of what goes on there.
+_TARGET = re.compile(rf"[\s>{UNSEEN}]*(<[^<>]*>|[^\s<)][^\s)]*|<[^<>]*\Z)?")
+_JOINTS = re.compile(rf"\n[\s>]*|[\t\r`{UNSEEN}]")  # in what is written over several lines
 _ENTITY = re.compile(r"&[#A-Za-z0-9]{1,12};")
 _OPEN_ENTITY = re.compile(r"&[#A-Za-z0-9]{0,12}")
-_ADDRESS_END = re.compile(r"[\s<]")
+_SLASHES = re.compile(rf"[\\{UNSEEN}]*/[\\{UNSEEN}]*/")
+_COLON, _WWW = re.compile(rf":[{UNSEEN}]*$"), re.compile(rf"(?<![A-Za-z0-9])www[{UNSEEN}]*$", re.IGNORECASE)
+_WORD = re.compile(r"\S*")
+_LETTER = re.compile(r"[^\W_]")
+_OPEN_SLASHES = re.compile(rf"[\\{UNSEEN}]*/?[\\{UNSEEN}]*")
+_ADDRESS_END = re.compile(r"[ \t\n\r\f<]")
 _EARLY = re.compile(r"//[^/?#]+[/?#]")  # an address whose host is complete
-_AUTHORITY = re.compile(r"//([A-Za-z0-9.-]+)(?::\d{1,5})?(?:[/?#]|[)\]}\"'.,;:!?*_~`|]*\Z)")
-_URL = re.compile(r"""https?:(//[^\s"'<>]*)""", re.IGNORECASE)
-_SUSPICIOUS = re.compile(
-    r"//|\\\\|/\\|\\/|(?:^|[\s\"'=(,])(?:https?|ftp|wss?|file|data|javascript|vbscript|blob|about|mailto):|url\s*\(|@import"
-    r"|image-set|\bon[a-z]+\s*=|srcdoc|http-equiv|(?<!style)(?<!class)\s*=\s*[\"']?\s*[a-z][a-z0-9+.-]*:",
-)
-# These make a page of what stands within or after them.
-_ACTIVE = frozenset(
-    ["script", "style", "iframe", "frame", "frameset", "object", "embed", "applet", "link", "meta", "base", "form", "svg", "math",
-     "template", "xmp", "plaintext", "noscript", "portal"]
-)  # fmt: skip
+_AUTHORITY = re.compile(r"//([A-Za-z0-9.-]+)(?::\d{1,5})?(?:[/?#]|[)\]}\"'.,;:!?*_~`|]*(?:\Z|(?=\s)[^@]*\Z))")
 # Where what was removed ends: an address in the text, the brackets of a link, a definition.
 _AFTER_ADDRESS, _AFTER_BRACKETS, _AFTER_WORD = (
     re.compile(end) for end in (r"[\s<>\"'`)\]}|]", r"(?<=\))|\n", r"[\s<]")
@@ -47,14 +39,6 @@ _AFTER_ADDRESS, _AFTER_BRACKETS, _AFTER_WORD = (
 def is_plain(text: str) -> bool:
     """Whether nothing in a whole text begins an address."""
     return _TRIGGER.search(text) is None
-
-
-class Step(NamedTuple):
-    """A decision: `size` characters are done with, and `text` goes out for them; then all is dropped up to where `drop` matches."""
-
-    size: int
-    text: str
-    drop: re.Pattern[str] | None = None
 
 
 class Links:
@@ -108,28 +92,16 @@ class Links:
         """What becomes of the trigger that `text` begins with; None while more has to be seen."""
         match text[0]:
             case "<":
-                return self._tag(text, final)
+                return step_of(text, self._has_allowed_host, final=final)
             case "]":
                 return self._bracket(text, final)
             case "/":
                 return self._slash(text, before, final)
+            case "\\" if not _WWW.search(before):
+                return self._slash(text, before, final)
             case "&":
                 return self._entity(text, before, final)
         return self._www(text, before, final)
-
-    def _tag(self, text: str, final: bool) -> Step | None:
-        """`<`: an HTML tag, or an address between angle brackets."""
-        name = _NAME.match(text)
-        if not name:
-            return Step(1, "<") if final or text not in ("<", "</", "<!", "<!-", "<?") else None
-        if name[1] and ":" not in name[1] and name.end() < len(text) and text[name.end()] not in " \t\n\r\f/>":
-            return Step(1, "<")
-        tag = _TAG.match(text)
-        if not tag:
-            return Step(1, "< ") if final else None
-        if name[1] and name[1].lower() in _ACTIVE:
-            return Step(1, "< ")
-        return Step(tag.end(), REMOVED if self._is_suspicious(tag[0][1:-1]) else tag[0])
 
     def _bracket(self, text: str, final: bool) -> Step | None:
         """`](`: the address of a link or an image; `]:` that of a definition elsewhere."""
@@ -137,29 +109,52 @@ class Links:
         if head[1] is None:
             return Step(1, "]") if final or head.end() < len(text) else None
         target = cast("re.Match[str]", _TARGET.match(text, head.end()))
-        if target.end() == len(text) and not final:
+        stop = target.end()
+        if head[1] == "(" and text[stop : stop + 1].isspace():  # some readers take more than a word
+            stop = text.find(")", stop) if ")" in text[stop:] else len(text)
+        if stop == len(text) and not final:
             return None  # more may come that belongs to it
-        if target.end() == len(text) and (target[1] is None or len(text) == HOLD):
+        is_open = stop == len(text) and (target[1] is None or len(text) == HOLD)
+        if is_open or (target[1] is None and text[stop : stop + 1] == "<"):
             return Step(head.end(), f"] {head[1]}")
-        if self._may_stay((target[1] or "").strip("<>")):
+        if self._may_stay((target[1] or "").strip("<>")) and self._is_harmless(_joined(text[head.end() : stop])):
             return Step(head.end(), head[0])
-        return Step(target.start(1), f"]{REMOVED}", _AFTER_BRACKETS if head[1] == "(" else _AFTER_WORD)
+        start = target.start(1) if target[1] else head.end()
+        return Step(start, f"]{REMOVED}", _AFTER_BRACKETS if head[1] == "(" else _AFTER_WORD)
 
     def _slash(self, text: str, before: str, final: bool) -> Step | None:
         """`://`, of whatever scheme."""
-        if text in ("/", "//") and not final:
+        slashes = _SLASHES.match(text)
+        if not _COLON.search(before):
+            return Step(1, text[0])
+        if not final and (_OPEN_SLASHES if not slashes else _SLASHES).fullmatch(text):
             return None
-        if text[1:2] != "/" or text[2:3] == "" or text[2] in " \t\n\r\f<":
-            return Step(1, "/")
-        if not re.search(r"(?<![A-Za-z0-9+.-])https?:$", before, re.IGNORECASE):
-            return Step(2, REMOVED, _AFTER_ADDRESS)
+        if not slashes or text[slashes.end() :][:1] in ("", *" \t\n\r\f"):
+            return Step(1, text[0])
+        if text[slashes.end()] == "<":  # "http://<host>" is none, to some readers "http://<@host" is one
+            return self._placeholder(text, slashes.end(), final)
+        if slashes[0] != "//" or not re.search(r"(?<![A-Za-z0-9+.-])https?:$", before, re.IGNORECASE):
+            return Step(slashes.end(), REMOVED, _AFTER_ADDRESS)
         return self._address(text, "", 2, final)
+
+    def _placeholder(self, text: str, start: int, final: bool) -> Step | None:
+        word = cast("re.Match[str]", _WORD.match(text, start))
+        if word.end() == len(text) and not final:
+            return None
+        return Step(start, REMOVED) if "@" in word[0] else Step(start, text[:start])
 
     def _www(self, text: str, before: str, final: bool) -> Step | None:
         """`www.`, which many readers turn into a link."""
-        if re.search(r"[A-Za-z0-9]www$", before, re.IGNORECASE) or (len(text) > 1 and not text[1].isalnum()):
-            return Step(1, ".")
-        return self._address(text, "//www", 1, final) if len(text) > 1 or not final else Step(1, ".")
+        size = 2 if text[0] == "\\" else 1
+        if not _WWW.search(before):
+            return Step(1, text[0])
+        end = _ADDRESS_END.search(text)
+        if len(text) <= size and not final:
+            return None
+        is_empty = (end or final) and not _LETTER.search(text[: end.start() if end else None])
+        if is_empty or text[:size] not in (".", "\\."):
+            return Step(1, text[0])
+        return self._address(text, "//www", size, final)
 
     def _address(self, text: str, start: str, size: int, final: bool) -> Step | None:
         """An address of which `start` belongs before `text`; its first `size` characters go or stay."""
@@ -181,12 +176,14 @@ class Links:
         if not end and not final:
             return None
         word = re.split(r"\s", before)[-1] + (text[: end.start()] if end else text)
-        hidden = re.search(r"://|www\.", _plain(word).replace("\\", "/"))
+        hidden = re.search(r"://|www\.", of_browser(word).replace("\\", "/"))
         return Step(1, REMOVED, _AFTER_WORD) if hidden else Step(1, "&")
 
     def _may_stay(self, target: str) -> bool:
         """Whether a link's address is of this place, or of a host that is allowed; with Markdown's escapes and without."""
-        return all(self._is_harmless(_plain(form)) for form in (target, re.sub(r"\\(?=[!-/:-@\[-`{-~])", "", target)))
+        return all(
+            self._is_harmless(of_browser(form)) for form in (target, re.sub(r"\\(?=[!-/:-@\[-`{-~])", "", target))
+        )
 
     def _is_harmless(self, plain: str) -> bool:
         scheme = re.match(r"([a-z][a-z0-9+.-]*):(.*)", plain, re.DOTALL)
@@ -199,15 +196,10 @@ class Links:
         found = _AUTHORITY.match(address)
         return found is not None and found[1].lower().rstrip(".") in self._hosts
 
-    def _is_suspicious(self, content: str) -> bool:
-        rest = _URL.sub(lambda url: "" if self._has_allowed_host(url[1]) else url[0], content)
-        plain = html.unescape(html.unescape(rest)).casefold()
-        return _SUSPICIOUS.search(plain) is not None or _SUSPICIOUS.search(_plain(rest)) is not None
-
 
 _OF_ADDRESS = frozenset(":/\\.wW")
 
 
-def _plain(text: str) -> str:
-    """As a browser reads an address: entities resolved, blanks and characters without width left out, lower case."""
-    return re.sub(rf"[\x00-\x20{_UNSEEN}]", "", html.unescape(html.unescape(text))).casefold()
+def _joined(text: str) -> str:
+    """The same of what is written over several lines: blanks within a line stay."""
+    return _JOINTS.sub("", html.unescape(html.unescape(_JOINTS.sub("", text)))).strip().casefold()

@@ -32,7 +32,7 @@ class Output:
     def __init__(self, secrets: Secrets, hosts: Container[str]) -> None:
         self._secrets, self._hosts = secrets, hosts
         self._filters: dict[tuple[int, str], Filter] = {}
-        self._calls = Watch(secrets)
+        self._calls = {part: Watch(secrets) for part in ("name", "arguments")}  # of tools
         self.stopped = False
 
     def _filter(self, index: int, name: str) -> Filter:
@@ -82,8 +82,10 @@ class Output:
                 if out != text:
                     message[name], changed = out, True
         for call in message["tool_calls"] or () if "tool_calls" in message else ():
-            self._calls.feed(str((call.get("function") or {}).get("arguments") or ""))
-            self.stopped |= self._calls.stopped
+            called = call.get("function") or {}
+            for part, watch in self._calls.items():
+                watch.feed(str(called.get(part) or ""))
+                self.stopped |= watch.stopped
         if self.stopped:
             message.pop("tool_calls", None)
         return changed
