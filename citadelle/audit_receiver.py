@@ -36,6 +36,7 @@ from citadelle.audit import HEAD, KEY, LOG, NOTHING, Problem, checked, files_of,
 
 PROGRAM = "/usr/local/lib/citadelle/audit_receiver.py"
 FOLDER = "/run/citadelle/audit"  # of the socket; the gateway sees this folder, so a new socket in it too
+_CLOSE = b'{"op":"close"'  # as the gateway begins such a line, for whose answer nobody waits
 FILE_BYTES, SPARE_BYTES, LINE_BYTES, RECENT, SYNC_SECONDS = 64 << 20, 64 << 20, 1 << 20, 4096, 1.0
 
 
@@ -150,7 +151,7 @@ class Receiver:
 
 
 class Peer(asyncio.Protocol):
-    """One connection. All lines that came together are answered together."""
+    """One connection. Lines that came together are answered together, those before the first record to be written at once."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver, self._log = receiver, receiver.log
@@ -167,8 +168,11 @@ class Peer(asyncio.Protocol):
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LINE_BYTES:
             self._transport.abort()
-        elif lines:
-            self._transport.write(b"".join(json.dumps(self._answer(line)).encode() + b"\n" for line in lines))
+            return
+        waited = next((place for place, line in enumerate(lines) if line.startswith(_CLOSE)), len(lines))
+        for part in (lines[:waited], lines[waited:]):
+            if part:
+                self._transport.write(b"".join(json.dumps(self._answer(line)).encode() + b"\n" for line in part))
 
     def pause_writing(self) -> None:
         """Who does not read its answers is not heard either."""

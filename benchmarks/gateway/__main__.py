@@ -8,6 +8,7 @@ import contextlib
 import json
 import statistics
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -90,12 +91,13 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=8000, help="in each round, with many at once")
     parser.add_argument("--seconds", type=float, default=4, help="of the streams in each round")
     parser.add_argument("--many", type=int, default=100_000, help="requests after which memory is looked at")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the gateway: the images' is 3.14")
     parser.add_argument(
-        "--python", default=sys.executable, help="interpreter of the gateway; Debian's is built as the images' are"
+        "--packages", default=sysconfig.get_path("purelib"), help="folder with packages for that interpreter"
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gateway-benchmark-") as folder, contextlib.ExitStack() as stack:
-        found = ways(Path(folder), stack, given.python)
+        found = ways(Path(folder), stack, given.python, given.packages)
         rows = measured(found, given.rounds, given.requests, given.seconds)
         for way in found[1:]:
             if way.name != "bare":  # nobody has told it to look after clients that leave

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,18 +109,14 @@ def policy(folder: Path) -> Path:
     return path
 
 
-def ways(folder: Path, stack: contextlib.ExitStack, python: str) -> list[Way]:
+def ways(folder: Path, stack: contextlib.ExitStack, python: str, packages: str) -> list[Way]:
     """Every process started and listening; nginx and LiteLLM where they are installed."""
-    key, paths = (
-        _key(folder),
-        sysconfig.get_path("purelib"),
-    )  # never the standard library of this interpreter for another one
-    engine = free_port()
-    run = stack.enter_context(started(python, Path(__file__).with_name("engine.py"), engine, PYTHONPATH=paths))
+    key, engine = _key(folder), free_port()
+    run = stack.enter_context(started(python, Path(__file__).with_name("engine.py"), engine, PYTHONPATH=packages))
     made = [
         Way("engine", engine, run, key),
         *_nginx(folder, stack, engine, key),
-        _bare(stack, engine, key, python, paths),
+        _bare(stack, engine, key, python, packages),
     ]
     audit = folder / "audit.sock"
     (folder / "log").mkdir()
@@ -138,7 +133,7 @@ def ways(folder: Path, stack: contextlib.ExitStack, python: str) -> list[Way]:
     for name, more in (("unaudited", {}), ("gateway", {"GATEWAY_AUDIT_SOCKET": str(audit)})):
         port = free_port()
         environment = {
-            "PYTHONPATH": f"{ROOT / 'compose/gateway'}:{paths}", "GATEWAY_ENGINE_URL": f"http://127.0.0.1:{engine}",
+            "PYTHONPATH": f"{ROOT / 'compose/gateway'}:{packages}", "GATEWAY_ENGINE_URL": f"http://127.0.0.1:{engine}",
             "GATEWAY_CHAT_MODEL": "m", "GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
             "GATEWAY_POLICY_FILE": str(policy(folder / name)), "GATEWAY_KEYS_FILE": str(folder / "host/gateway/keys.json"),
         }  # fmt: skip
@@ -165,9 +160,9 @@ def _nginx(folder: Path, stack: contextlib.ExitStack, engine: int, key: str) -> 
     return [Way("nginx", port, stack.enter_context(started("/usr/sbin/nginx", "-c", file)), key)]
 
 
-def _bare(stack: contextlib.ExitStack, engine: int, key: str, python: str, paths: str) -> Way:
+def _bare(stack: contextlib.ExitStack, engine: int, key: str, python: str, packages: str) -> Way:
     port, program = free_port(), Path(__file__).with_name("bare.py")
-    return Way("bare", port, stack.enter_context(started(python, program, port, engine, PYTHONPATH=paths)), key)
+    return Way("bare", port, stack.enter_context(started(python, program, port, engine, PYTHONPATH=packages)), key)
 
 
 def _litellm(folder: Path, stack: contextlib.ExitStack, engine: int) -> list[Way]:

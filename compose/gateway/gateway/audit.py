@@ -19,6 +19,7 @@ from gateway.link import Link, Said
 from gateway.log import event
 
 Restore = Callable[[str, Use, float], None]
+Opening = asyncio.Future[Said]  # the receiver's answer to a record that is opened
 _SECONDS = 3.0  # for one answer of the receiver
 _TOTALS_SECONDS = 120.0  # for the sums of a day, which it reads from its files
 _KEPT = 1000  # records that could not be delivered yet
@@ -48,6 +49,7 @@ class Trail:
     async def close(self) -> None:
         """Deliver what is kept, if the receiver is there, and end the connection."""
         if self._link:
+            self._link.flush()
             await self._said(_PING)  # answers come in order: what was sent before is answered by then
         await self._delivered()
         if self._link:
@@ -63,14 +65,20 @@ class Trail:
         if len(self._kept) >= _KEPT:
             raise unavailable()
 
-    async def open(self, record: dict[str, Any]) -> None:
-        """Have a request on record before it costs anything. Raise Refusal (503)."""
-        if (
-            not self._restored and self._link and self._keys()
-        ):  # the file of keys could not be read when the link was made
-            await self._restore_late(self._link)
-        said = await self._said({"op": "open", "record": record | self._versions})
-        if "error" in said or (self._failed and not await self._delivered()):
+    def open(self, record: dict[str, Any]) -> Opening:
+        """Have a request on record: before it costs anything, `opened` has to be awaited with what this returns."""
+        line = orjson.dumps({"op": "open", "record": record | self._versions}, option=orjson.OPT_APPEND_NEWLINE)
+        if self._link and self._restored:
+            return self._link.ask(line)
+        return asyncio.ensure_future(self._sent(line))
+
+    async def opened(self, opening: Opening) -> None:
+        """Raise Refusal (503) for a request that is not on record."""
+        said = await opening
+        if "error" in said:
+            event("audit_failed", error=said["error"][:64])
+            raise unavailable()
+        if self._failed and not await self._delivered():
             raise unavailable()
 
     def note(self, record: dict[str, Any]) -> None:
@@ -83,7 +91,7 @@ class Trail:
         name = record["id"]
         line = self._kept[name] = orjson.dumps({"op": "close", "record": record}, option=orjson.OPT_APPEND_NEWLINE)
         if self._link:
-            self._link.ask(line, partial(self._closed, name), soon=False)
+            self._link.tell(line, partial(self._closed, name))
         else:
             self._failed.add(name)
             self._deliver_again()
@@ -129,9 +137,11 @@ class Trail:
         """The receiver's answer, or `{"error": ...}` when there is none in time."""
         try:
             link = self._link or await self._connected()
+            if not self._restored and self._keys():  # the file of keys could not be read when the link was made
+                await self._restore_once(link)
         except (OSError, TimeoutError) as error:
             return {"error": type(error).__name__}
-        return await link.said(line)
+        return await link.ask(line)
 
     async def _connected(self) -> Link:
         """The connection; one attempt at a time, which outlives the request that has begun it, though that waits no longer for it."""
@@ -155,12 +165,6 @@ class Trail:
     def _lost(self) -> None:
         self._link = None
 
-    async def _restore_late(self, link: Link) -> None:
-        try:
-            await self._restore_once(link)
-        except ConnectionError:
-            raise unavailable() from None
-
     async def _restore_once(self, link: Link) -> None:
         """Nothing is used before keys are known: without any of them it is done again."""
         keys = self._keys()
@@ -180,7 +184,7 @@ class Trail:
         minute, day = now // MINUTE * MINUTE, now // DAY * DAY
         spans = [day, max(day, minute - MINUTE), max(day, minute)]
         asked = {"op": "totals", "since": [_text(moment) for moment in spans], "keys": keys}
-        said = await link.said(orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE))
+        said = await link.ask(orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE))
         if "totals" not in said:
             raise ConnectionError
         for name, sums in said["totals"].items():

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from gateway import embeddings, unanswered, wire
-from gateway.audit import Trail
+from gateway.audit import Opening, Trail
 from gateway.beats import Beats
 from gateway.chat import Chat, check_model
 from gateway.citations import filtered, told, written
@@ -17,7 +17,7 @@ from gateway.exchange import Exchange
 from gateway.keys import Key
 from gateway.limits import Limiter, Ticket, Use, busy
 from gateway.output import STOPPED, Output
-from gateway.passages import Passages, fence
+from gateway.passages import Passages, fence, wanted
 from gateway.relay import Relay
 from gateway.settings import Rules, Settings
 from gateway.strict import parse
@@ -62,7 +62,7 @@ class Inference:
         async def answer(fields: Fields, ticket: Ticket) -> None:
             request = exchange.api.read(fields, rules.policy)
             exchange.stream = request.stream
-            await wire.unless_gone(exchange.scope, self._chat(exchange, request, ticket, rules))
+            await wire.unless_gone(exchange.scope, self._chat(exchange, key, request, ticket, rules))
 
         await self._admitted(exchange, key, self._settings.chat_model, answer)
 
@@ -109,11 +109,13 @@ class Inference:
         exchange.bytes_in = len(body)
         return parse(body, limits.json_depth)
 
-    async def _chat(self, exchange: Exchange, request: Chat, ticket: Ticket, rules: Rules) -> None:
-        model = self._settings.chat_model
-        await self._opened(exchange)
-        found = await self._passages.found(request, exchange.key, rules.policy)
-        exchange.passages = bool(found)
+    async def _chat(self, exchange: Exchange, key: Key, request: Chat, ticket: Ticket, rules: Rules) -> None:
+        model, found = self._settings.chat_model, None
+        opening = self._opening(exchange)  # on its way to the record while the body for the engine is made
+        if wanted(request, key):
+            await self._opened(opening)  # the engine may be asked for a vector
+            found = await self._passages.found(request, key, rules.policy)
+            exchange.passages = bool(found)
         output = filtered(found, rules.secrets, rules.policy.answers.hosts)
         if found == []:
             await self._unanswered(exchange, request, ticket, rules)
@@ -124,6 +126,7 @@ class Inference:
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, request.options.get("max_tokens", 0)))
         slots = await self._slot(rules.policy.limits.queue_seconds)
         try:
+            await self._opened(opening)
             if request.stream:
                 writer = written(exchange.api.stream(request, model, exchange.began), output)
                 relay = Relay(writer, output, exchange.counted)
@@ -173,12 +176,12 @@ class Inference:
         await exchange.sending({"type": "http.response.body", "body": last})
 
     async def _embed(self, exchange: Exchange, texts: embeddings.Texts, ticket: Ticket) -> None:
-        model = str(exchange.model)
-        await self._opened(exchange)
+        model, opening = str(exchange.model), self._opening(exchange)
         body = texts.engine_body(model)
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, 0))
         slots = await self._slot(self._rules.policy.limits.queue_seconds)
         try:
+            await self._opened(opening)
             raw = await self._asked(exchange, EMBEDDINGS, body)
         finally:
             slots.release()
@@ -190,9 +193,13 @@ class Inference:
         exchange.counted.completion_tokens = 0
         await self._answer(exchange, ticket, exchange.api.embedded(vectors, texts, model, exchange.began))
 
-    async def _opened(self, exchange: Exchange) -> None:
-        if self._trail:
-            await self._trail.open(exchange.beginning())
+    def _opening(self, exchange: Exchange) -> Opening | None:
+        return self._trail.open(exchange.beginning()) if self._trail else None
+
+    async def _opened(self, opening: Opening | None) -> None:
+        """Nothing is asked of the engine before this. Raise Refusal (503)."""
+        if self._trail and opening:
+            await self._trail.opened(opening)
 
     async def _answer(self, exchange: Exchange, ticket: Ticket, body: bytes) -> None:
         """Settled before the client can know: its next request finds the place free."""

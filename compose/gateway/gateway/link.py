@@ -1,7 +1,7 @@
 """Lines to the receiver of the audit and its answers, in the same order.
 
 What is said within one turn of the loop goes out in one piece, the first line at once where nobody else waits for an answer; what
-comes in one piece is answered in one turn; what nobody waits for goes along with the next thing that somebody waits for. To wake the
+comes in one piece is answered in one turn; what nobody waits for goes along behind the next thing that somebody waits for. To wake the
 receiver costs both sides more than all that is said.
 """
 
@@ -16,6 +16,7 @@ Said = dict[str, Any]
 Answered = Callable[[Said], None]
 _SWEEP_SECONDS = 0.5
 _LATER_SECONDS = 0.01
+_LOST = {"error": "ConnectionError"}
 
 
 class Link(asyncio.Protocol):
@@ -26,7 +27,8 @@ class Link(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[], None]) -> None:
         self._loop, self._on_lost = loop, lost
         self._transport: asyncio.Transport
-        self._out: list[bytes] = []
+        self._out: list[tuple[bytes, Answered]] = []
+        self._behind: list[tuple[bytes, Answered]] = []  # what nobody waits for
         self._soon = False  # whether they go out with this turn of the loop
         self._waiting = 0  # for an answer
         self._later: asyncio.TimerHandle | None = None
@@ -45,8 +47,11 @@ class Link(asyncio.Protocol):
         for timer in (self._sweeper, self._later):
             if timer:
                 timer.cancel()
-        while self._asked:
-            self._asked.popleft()[1]({"error": "ConnectionError"})
+        lost = [*(answered for _, answered in self._asked), *(answered for _, answered in self._out + self._behind)]
+        self._asked.clear()
+        self._out, self._behind = [], []
+        for answered in lost:
+            answered(_LOST)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -54,47 +59,54 @@ class Link(asyncio.Protocol):
             _, answered = self._asked.popleft()
             answered(orjson.loads(line))
 
-    def ask(self, line: bytes, answered: Answered, *, soon: bool = True) -> None:
-        """Say a line, ended by a line feed, at once or a little later; `answered` gets the answer, or `{"error": ...}`, once."""
-        if not self._open:
-            answered({"error": "ConnectionError"})
-            return
-        self._asked.append((self._loop.time(), answered))
-        self._out.append(line)
-        if soon and self._waiting == 1:
-            self._flush()
-        elif soon and not self._soon:
-            self._soon = True
-            self._loop.call_soon(self._flush)
-        elif self._later is None:
-            self._later = self._loop.call_later(_LATER_SECONDS, self._flush_late)
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
-
-    async def said(self, line: bytes) -> Said:
-        """Say a line and wait for its answer."""
+    def ask(self, line: bytes) -> asyncio.Future[Said]:
+        """Say a line, ended by a line feed, at once; its answer is to be awaited."""
         answer: asyncio.Future[Said] = self._loop.create_future()
-        self._waiting += 1
-        self.ask(line, lambda said: None if answer.done() else answer.set_result(said))
-        try:
-            return await answer
-        finally:
+
+        def answered(said: Said) -> None:
             self._waiting -= 1
+            if not answer.done():
+                answer.set_result(said)
+
+        self._waiting += 1
+        if not self._open:
+            answered(_LOST)
+            return answer
+        self._out.append((line, answered))
+        if self._waiting == 1:
+            self.flush()
+        elif not self._soon:
+            self._soon = True
+            self._loop.call_soon(self.flush)
+        return answer
+
+    def tell(self, line: bytes, answered: Answered) -> None:
+        """Say a line a little later; `answered` gets the answer, or `{"error": ...}`, once."""
+        if not self._open:
+            answered(_LOST)
+            return
+        self._behind.append((line, answered))
+        if self._later is None:
+            self._later = self._loop.call_later(_LATER_SECONDS, self._late)
+
+    def flush(self) -> None:
+        """Say now what is still to be said."""
+        said, now = self._out + self._behind, self._loop.time()
+        self._soon, self._out, self._behind = False, [], []
+        if said and self._open:
+            self._asked.extend([(now, answered) for _, answered in said])
+            self._transport.write(b"".join([line for line, _ in said]))
+            if self._sweeper is None:
+                self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def close(self) -> None:
         """End the connection, after what was said."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush_late(self) -> None:
+    def _late(self) -> None:
         self._later = None
-        self._flush()
-
-    def _flush(self) -> None:
-        self._soon = False
-        if self._out and self._open:
-            self._transport.write(b"".join(self._out))
-        self._out = []
+        self.flush()
 
     def _sweep(self) -> None:
         """Whoever has waited too long gets an error; the answer, when it comes, is nobody's."""

@@ -60,14 +60,11 @@ class Passages:
         if self._vectors:
             self._vectors.close()
 
-    async def found(self, request: Chat, key: Key | None, policy: Policy) -> list[Passage] | None:
-        """What the key's groups may see that is near enough to the question; None when nobody wants passages.
+    async def found(self, request: Chat, key: Key, policy: Policy) -> list[Passage]:
+        """What the key's groups may see that is near enough to the question.
 
         Raise Refusal (503) when the service fails: an answer without the documents would pass for one from them.
         """
-        wanted = key and (key.rag if request.rag is None else request.rag)
-        if not key or not wanted or not request.question:
-            return None
         if not key.groups:
             return []
         question = request.question[: policy.rag.query_chars]
@@ -105,6 +102,11 @@ class Passages:
         async with asyncio.timeout(rag.seconds):
             content = await self._upstream.post("/search", orjson.dumps(query), _ANSWER_BYTES)
         return _ANSWER.validate_json(content)
+
+
+def wanted(request: Chat, key: Key) -> bool:
+    """Whether the answer shall be from documents: the key's setting, unless the request says otherwise."""
+    return (key.rag if request.rag is None else request.rag) and bool(request.question)
 
 
 def fence(passages: Sequence[Passage], policy: Policy) -> str:
