@@ -214,7 +214,8 @@ class Peer(asyncio.Protocol):
             return {"id": record["id"], **done}
         self._log.check()
         if word == "open":
-            self._opened[record["id"]] = record
+            if record["id"] not in self._log.recent:  # closed already: it came late
+                self._opened[record["id"]] = record
         elif word != "ping":
             raise ValueError("no such word")
         return {"ok": 0}

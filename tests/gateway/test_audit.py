@@ -134,7 +134,8 @@ def test_a_gateway_that_dies_leaves_its_open_requests_on_record(tmp_path: Path, 
         for identity in ("a", "b"):
             writer.write(json.dumps({"op": "open", "record": {"id": identity, "key": "alice"}}).encode() + b"\n")
         writer.write(b'{"op":"close","record":{"id":"a","status":200}}\n')
-        for _ in range(3):
+        writer.write(b'{"op":"open","record":{"id":"a","key":"alice"}}\n')  # late: it is closed already
+        for _ in range(4):
             await reader.readline()
         writer.close()
         found = await recorded(receiver, 2)

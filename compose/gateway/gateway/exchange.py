@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import ollama, openai, wire
+from gateway.audit import Opening
 from gateway.counted import Counted
 from gateway.keys import Key
 from gateway.limits import Use
@@ -39,6 +40,7 @@ class Exchange:
     used: Use = _NOTHING
     model: str | None = None
     passages: bool = False
+    opening: Opening | None = None  # of its record
     id: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def sending(self, message: wire.Message) -> Awaitable[None]:
@@ -70,14 +72,14 @@ class Exchange:
         """What the audit gets before the engine is asked."""
         return {
             "id": self.id, "key": self.holder, "groups": list(self.key.groups) if self.key else [], "route": self.route,
-            "model": self.model, "stream": self.stream, "bytes_in": self.bytes_in,
+            "model": self.model, "bytes_in": self.bytes_in,
         }  # fmt: skip
 
     def record(self) -> dict[str, Any]:
         """What the audit gets when the request is over."""
         record = self.beginning()
         record |= {
-            "status": self.status, "code": self.code, "cancelled": self.status == GONE, "bytes_out": self.bytes_out,
+            "stream": self.stream, "status": self.status, "code": self.code, "cancelled": self.status == GONE, "bytes_out": self.bytes_out,
             "counted": self.used.requests, "prompt_tokens": self.used.tokens_in, "completion_tokens": self.used.tokens_out,
             "ttft_ms": None if self.first is None else round((self.first - self.began) * 1000), "ms": self.milliseconds,
             "passages": self.passages,

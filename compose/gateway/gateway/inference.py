@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from gateway import embeddings, unanswered, wire
-from gateway.audit import Opening, Trail
+from gateway.audit import Trail
 from gateway.beats import Beats
 from gateway.chat import Chat, check_model
 from gateway.citations import filtered, told, written
@@ -81,8 +81,11 @@ class Inference:
         ticket = self._limiter.enter(key)
         refused = 0
         try:
-            fields = await self.fields(exchange)
+            body = await self._body(exchange)
             exchange.model = model
+            if self._trail:  # on its way to the record while the request is read and its body for the engine is made
+                exchange.opening = self._trail.open(exchange.beginning())
+            fields = self._parsed(body)
             check_model(fields, model if model and key.may_use(model) else None)
             await answer(fields, ticket)
         except Refusal as refusal:
@@ -93,7 +96,13 @@ class Inference:
             ticket.settle(exchange.used)
 
     async def fields(self, exchange: Exchange) -> Fields:
-        """The JSON object that the client sent."""
+        """The JSON object that the client sent. Raise Refusal (400, 408, 413, 415) or Gone."""
+        return self._parsed(await self._body(exchange))
+
+    def _parsed(self, body: bytes) -> Fields:
+        return parse(body, self._rules.policy.limits.json_depth)
+
+    async def _body(self, exchange: Exchange) -> bytes:
         headers = exchange.headers
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if b"content-encoding" in headers or kind not in exchange.api.kinds:
@@ -107,13 +116,12 @@ class Inference:
             limits.body_seconds,
         )
         exchange.bytes_in = len(body)
-        return parse(body, limits.json_depth)
+        return body
 
     async def _chat(self, exchange: Exchange, key: Key, request: Chat, ticket: Ticket, rules: Rules) -> None:
         model, found = self._settings.chat_model, None
-        opening = self._opening(exchange)  # on its way to the record while the body for the engine is made
         if wanted(request, key):
-            await self._opened(opening)  # the engine may be asked for a vector
+            await self._opened(exchange)  # the engine may be asked for a vector
             found = await self._passages.found(request, key, rules.policy)
             exchange.passages = bool(found)
         output = filtered(found, rules.secrets, rules.policy.answers.hosts)
@@ -126,7 +134,7 @@ class Inference:
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, request.options.get("max_tokens", 0)))
         slots = await self._slot(rules.policy.limits.queue_seconds)
         try:
-            await self._opened(opening)
+            await self._opened(exchange)
             if request.stream:
                 writer = written(exchange.api.stream(request, model, exchange.began), output)
                 relay = Relay(writer, output, exchange.counted)
@@ -176,12 +184,12 @@ class Inference:
         await exchange.sending({"type": "http.response.body", "body": last})
 
     async def _embed(self, exchange: Exchange, texts: embeddings.Texts, ticket: Ticket) -> None:
-        model, opening = str(exchange.model), self._opening(exchange)
+        model = str(exchange.model)
         body = texts.engine_body(model)
         ticket.reserve(Use(0, len(body) // _BYTES_PER_TOKEN, 0))
         slots = await self._slot(self._rules.policy.limits.queue_seconds)
         try:
-            await self._opened(opening)
+            await self._opened(exchange)
             raw = await self._asked(exchange, EMBEDDINGS, body)
         finally:
             slots.release()
@@ -193,13 +201,10 @@ class Inference:
         exchange.counted.completion_tokens = 0
         await self._answer(exchange, ticket, exchange.api.embedded(vectors, texts, model, exchange.began))
 
-    def _opening(self, exchange: Exchange) -> Opening | None:
-        return self._trail.open(exchange.beginning()) if self._trail else None
-
-    async def _opened(self, opening: Opening | None) -> None:
+    async def _opened(self, exchange: Exchange) -> None:
         """Nothing is asked of the engine before this. Raise Refusal (503)."""
-        if self._trail and opening:
-            await self._trail.opened(opening)
+        if self._trail and exchange.opening:
+            await self._trail.opened(exchange.opening)
 
     async def _answer(self, exchange: Exchange, ticket: Ticket, body: bytes) -> None:
         """Settled before the client can know: its next request finds the place free."""
