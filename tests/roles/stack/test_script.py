@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
 from citadelle.facts.stack import Stack, StackState
 from tests.roles.stack.conftest import StackHost
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def state(host: StackHost) -> StackState:
@@ -240,6 +244,19 @@ def test_two_starts_wait_for_each_other(stack_host: StackHost) -> None:
         assert (waiting.is_alive(), stack_host.starts) == (True, [])
     waiting.join()
     assert stack_host.starts == ["up one"]
+
+
+def test_it_waits_longer_than_any_container_may_take_to_start() -> None:
+    """Else a release would be taken back whose containers were neither healthy nor unhealthy yet."""
+    periods = [
+        int(found)
+        for file in (ROOT / "compose").glob("*.yaml")
+        for found in re.findall(r"start_period: (\d+)s", file.read_text("utf-8"))
+    ]
+    script = (ROOT / "roles/stack/files/usr/local/lib/citadelle/stack").read_text("utf-8")
+    [wait] = re.findall(r"^WAIT=\$\{STACK_WAIT:-(\d+)\}", script, re.MULTILINE)
+    assert len(periods) >= 9
+    assert int(wait) > max(periods)
 
 
 def test_an_unknown_word_is_refused(stack_host: StackHost) -> None:
