@@ -78,9 +78,10 @@ def test_no_content_in_the_log_and_a_clean_stop(process: tuple[subprocess.Popen[
     assert send(port, "POST", "/v1/chat/completions", json.dumps({"model": CANARY}), **bearer) == 404
     assert send(port, "POST", f"/v1/chat/completions?{CANARY}", chat, Authorization=f"Bearer {CANARY}") == 401
     assert send(port, "GET", f"/{CANARY}", "", **bearer, Cookie=CANARY) == 404
-    with socket.create_connection(("127.0.0.1", port)) as broken:
-        broken.sendall(f"{CANARY} {CANARY}\r\n\r\n".encode())
-        broken.recv(1024)
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port)) as broken:
+            broken.sendall(f"{CANARY} {CANARY}\r\n\r\n".encode())
+            broken.recv(1024)
     gateway.send_signal(signal.SIGTERM)
     output, _ = gateway.communicate(timeout=15)
     assert CANARY not in output
@@ -93,8 +94,10 @@ def test_no_content_in_the_log_and_a_clean_stop(process: tuple[subprocess.Popen[
     ids = [line["id"] for line in events if line["event"] == "request"]
     assert len({one for one in ids if re.fullmatch("[0-9a-f]{16}", one)}) == 6
     assert "user0" not in output
-    rest = [line for line in output.splitlines() if not line.startswith("{")]
-    assert [line for line in rest if not re.fullmatch(r"WARNING:\s+Invalid HTTP request received\.", line)] == []
+    assert [line for line in output.splitlines() if not line.startswith("{")] == []
+    assert (
+        0 < [line["event"] for line in events].count("malformed") < 20
+    )  # once a second at most: nobody fills the log with these
 
 
 def test_a_field_outside_the_list_is_a_bug() -> None:

@@ -85,6 +85,39 @@ def test_requests_that_come_together_are_answered_in_their_order_and_who_asks_no
     run(scenario)
 
 
+def resident() -> int:
+    """Memory of this process, and so of the gateway, in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def test_what_follows_a_body_is_of_no_head_and_takes_no_memory(run: Run) -> None:
+    async def scenario(stack: Stack) -> None:
+        request = head("POST", "/v1/chat/completions", "Content-Type: application/json", "Transfer-Encoding: chunked")
+        key, body = f"Authorization: Bearer {KEY}\r\n".encode(), b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+        assert (await raw(stack.port, request + body + b"X: y\r\n\r\n"))[0] == 200
+        assert (await raw(stack.port, request.replace(key, b"") + body + key + b"\r\n"))[0] == 401
+        endless = (
+            request.replace(key, b"").replace(b"close", b"keep-alive") + b"0\r\n" + b"a:\r\n" * 2_000_000 + b"\r\n"
+        )
+        before = resident()
+        answers = await closed(stack.port, endless + head("GET", "/v1/models"))
+        assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"401", b"200"]
+        assert resident() - before < 100  # with each of them kept: 350
+
+    run(scenario)
+
+
+def test_of_requests_that_come_together_a_few_wait(run: Run) -> None:
+    async def scenario(stack: Stack) -> None:
+        few, many = (head("GET", "/nowhere").replace(b"close", b"keep-alive") * count for count in (17, 18))
+        closing = head("GET", "/v1/models")
+        assert (await closed(stack.port, few[: len(few) // 17 * 16] + closing)).count(b"HTTP/1.1 404 ") == 16
+        assert (await closed(stack.port, many)).startswith(b"HTTP/1.1 400 ")
+        assert (await stack.ask())[0] == 200
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     "part", [b"X-Long: " + b"x" * 70000, b"".join(b"X-%d: y\r\n" % n for n in range(9000)), b"X" * 70000]
 )

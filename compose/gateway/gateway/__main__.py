@@ -25,7 +25,7 @@ def config(app: Gateway, settings: Settings) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         access_log=False,
-        log_level="warning",
+        log_level="error",  # its warnings are what strangers send
         proxy_headers=False,
         server_header=False,
         limit_concurrency=256,

@@ -19,6 +19,8 @@ from gateway.log import event
 from gateway.settings import Limits
 
 _SWEEP_SECONDS = 0.5
+_WAITING = 16  # requests of a connection that came together and wait for the one before them; more is no client
+_NOWHERE: Any = deque(maxlen=0)  # what follows a body (trailers) is of no request's head, and may be without end
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -39,6 +41,7 @@ class Guarded(HttpToolsProtocol):
 
     limits: ClassVar[Limits]
     live: ClassVar[set["Guarded"]]
+    told: ClassVar[dict[str, float]]
     sweeper: ClassVar[asyncio.TimerHandle | None] = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -68,6 +71,18 @@ class Guarded(HttpToolsProtocol):
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """For what is no request."""
+        self._tell("malformed", 400)
+        super().send_400_response(msg)
+
+    @classmethod
+    def _tell(cls, name: str, status: int) -> None:
+        """In the log, at most once a second: who needs no key to cause it shall not fill it."""
+        if (now := time.monotonic()) >= cls.told.get(name, 0.0) + 1:
+            cls.told[name] = now
+            event(name, status=status)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_since, self._head_bytes, self._idle_since = time.monotonic(), 0, None
@@ -77,7 +92,7 @@ class Guarded(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """As uvicorn's, without upgrades, for cycles of our own."""
-        self._head_since = None
+        self._head_since, self.headers = None, _NOWHERE
         parser, scope, version, url = self.parser, self.scope, self.parser.get_http_version(), parse_url(self.url)
         path = url.path.decode("ascii")
         scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
@@ -85,13 +100,15 @@ class Guarded(HttpToolsProtocol):
         app, before, most = self.app, self.cycle, self.limit_concurrency
         if most is not None and (len(self.connections) >= most or len(self.tasks) >= most):
             app = service_unavailable
-            event("too_many_connections", status=503)
+            self._tell("too_many_connections", 503)
         self.cycle = Cycle(
             scope, self.transport, self.flow, self.logger, self.access_logger, False, self.server_state.default_headers,
             asyncio.Event(), self.expect_100_continue, version != "1.0" and parser.should_keep_alive(), self.on_response_complete,
         )  # fmt: skip
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, app)
+        elif len(self.pipeline) >= _WAITING:
+            raise ValueError("too many requests at once")  # the parser stops, and uvicorn says 400
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, app))
@@ -146,4 +163,4 @@ class Guarded(HttpToolsProtocol):
 
 def guarded(limits: Limits) -> type[Any]:
     """The class of connections for one server."""
-    return type("GuardedBy", (Guarded,), {"limits": limits, "live": set(), "sweeper": None})
+    return type("GuardedBy", (Guarded,), {"limits": limits, "live": set(), "told": {}, "sweeper": None})
