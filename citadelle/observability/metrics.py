@@ -29,7 +29,8 @@ PROGRAM = "/usr/local/lib/citadelle/metrics.py"
 TARGET = Path("/var/lib/node_exporter/textfile/citadelle_host.prom")
 STATE = Path("/var/lib/citadelle/observability/audit.json")
 RELEASE = Path("/opt/citadelle/current")
-CERTIFICATE = Path("/etc/citadelle/tls/certificate.pem")
+# By what for: TLS of the gateway, and who this host is to a SIEM.
+CERTIFICATES = {"tls": Path("/etc/citadelle/tls/certificate.pem"), "siem": Path("/etc/citadelle/logs/certificate.pem")}
 FIREWALL = Path("/etc/citadelle/firewall.nft")
 LOGS = Path("/etc/citadelle/logs/rsyslog.conf")
 TEXTS = {
@@ -42,7 +43,7 @@ TEXTS = {
     "citadelle_docker_memory_bytes": "Memory that Docker itself takes.",
     "citadelle_firewall_loaded": "Whether the host's own table of the packet filter is there.",
     "citadelle_firewall_packets_total": "Packets that it has refused, or let pass unasked.",
-    "citadelle_certificate_not_after_timestamp_seconds": "When the certificate of TLS ends.",
+    "citadelle_certificate_not_after_timestamp_seconds": "When a certificate of this host ends.",
     "citadelle_logs_running": "Whether logs are shipped, where they shall be.",
     "citadelle_trail_ok": "Whether changes are recorded and the audit trail anchored, where they shall be.",
     "citadelle_anchor_timestamp_seconds": "When the newest anchor was made.",
@@ -114,11 +115,13 @@ def firewall() -> Iterator[Sample]:
 
 
 def certificate() -> Iterator[Sample]:
-    """When it ends, where there is one."""
-    if CERTIFICATE.exists():
-        # The only reader of a certificate in the standard library, since Python 2.6 under this name.
-        found = ssl._ssl._test_decode_cert(str(CERTIFICATE))  # type: ignore[attr-defined]
-        yield "citadelle_certificate_not_after_timestamp_seconds", {}, ssl.cert_time_to_seconds(found["notAfter"])
+    """When each ends that there is."""
+    for use, path in CERTIFICATES.items():
+        if path.exists():
+            # The only reader of a certificate in the standard library, since Python 2.6 under this name.
+            found = ssl._ssl._test_decode_cert(str(path))  # type: ignore[attr-defined]
+            end = ssl.cert_time_to_seconds(found["notAfter"])
+            yield "citadelle_certificate_not_after_timestamp_seconds", {"use": use}, end
 
 
 def logs() -> Iterator[Sample]:

@@ -91,7 +91,7 @@ class ObservabilitySettings(RoleSettings):
     observability_memory_free: float = Field(0.05, gt=0, lt=1, description="Part of the memory that has to be free.")
     observability_temperature: float = Field(90, gt=0, description="Degrees Celsius of a sensor: more are an alert.")
     observability_certificate_days: int = Field(
-        14, ge=1, description="How long the certificate of TLS has to hold still."
+        14, ge=1, description="How long each certificate, of TLS and for the SIEM, has to hold still."
     )
     observability_lock_days: int = Field(30, ge=1, description="How long the lock of the models has to hold still.")
     observability_backup: str | None = Field(

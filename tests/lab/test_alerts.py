@@ -239,7 +239,6 @@ def test_every_rule_and_panel_finds_its_figures(received: Received) -> None:
     assert len(used) > 40
     assert {name for name in used - set(names[0]) if not name.startswith(("citadelle_accelerator_", "citadelle_windows_"))} <= {
         "node_hwmon_temp_celsius", "node_thermal_zone_temp", "llm_models_lock_expires_timestamp_seconds",
-        "citadelle_certificate_not_after_timestamp_seconds",
     }  # fmt: skip
 
 

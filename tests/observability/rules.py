@@ -22,6 +22,7 @@ LIMITS = {
 FILE = '{file="/var/lib/node_exporter/textfile/citadelle_host.prom"}'
 DISK = '{mountpoint="/",fstype="ext4"}'
 CARD = '{device="0000:01:00.0",kind="gpu"}'
+CERTIFICATE = 'citadelle_certificate_not_after_timestamp_seconds{use="siem"}'
 JOURNAL = 'citadelle_retention_ok{store="journal"}'
 TEMPERATURE = '{chip="coretemp",sensor="temp1"}'
 
@@ -134,8 +135,8 @@ CASES = {
         labels={"chip": "coretemp", "sensor": "temp1"},
     ),
     "CertificateExpiring": Case(
-        {"citadelle_certificate_not_after_timestamp_seconds": "1209000x20"},
-        {"citadelle_certificate_not_after_timestamp_seconds": "1210500x20"},
+        {CERTIFICATE: "1209000x20"},
+        {CERTIFICATE: "1210500x20"}, labels={"use": "siem"},
     ),
     "RetentionExceeded": Case(kept("-172801x70"), kept("0x70"), 62, {"store": "audit"}),
     "AlertDeliveryFailing": Case(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
-from citadelle import audit, textfile
+from citadelle import audit, certificates, textfile
 from citadelle.observability import accelerators, metrics
 
 PIN = "r.example/rag:1@sha256:" + "1" * 64
@@ -123,6 +125,43 @@ def test_who_ships_and_who_records_changes_are_looked_at(
     assert found["citadelle_anchor_timestamp_seconds"] == 0
     (tmp_path / "anchors.jsonl").touch()
     assert {name: value for name, _, value in metrics.logs()}["citadelle_anchor_timestamp_seconds"] > 0
+
+
+def test_each_certificate_ends_when_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by metrics.py without a package, and here by the one that has made them."""
+    made = certificates.make(tmp_path, "srv1", ["srv1"])
+    monkeypatch.setattr(metrics, "CERTIFICATES", {"tls": made, "siem": tmp_path / "absent.pem"})
+    ends = x509.load_pem_x509_certificate(made.read_bytes()).not_valid_after_utc.timestamp()
+    assert list(metrics.certificate()) == [("citadelle_certificate_not_after_timestamp_seconds", {"use": "tls"}, ends)]
+    (tmp_path / "absent.pem").write_text("no certificate")
+    with pytest.raises(ssl.SSLError):
+        list(metrics.certificate())
+
+
+def test_a_packet_filter_that_is_gone_is_told_and_one_that_was_never_placed_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {
+        "tables": {
+            "nftables": [
+                {"table": {"family": "ip", "name": "citadelle"}},
+                {"table": {"family": "inet", "name": "docker"}},
+            ]
+        },
+        "counters table inet citadelle": {
+            "nftables": [{"metainfo": {}}, {"counter": {"name": "to_host", "packets": 3}}]
+        },
+    }
+    monkeypatch.setattr(metrics, "answer", lambda *words: json.dumps(answers[" ".join(words[3:])]))
+    monkeypatch.setattr(metrics, "FIREWALL", tmp_path / "firewall.nft")
+    assert list(metrics.firewall()) == []
+    metrics.FIREWALL.touch()
+    assert texts(metrics.firewall()) == {"citadelle_firewall_loaded 0"}
+    answers["tables"]["nftables"].append({"table": {"family": "inet", "name": "citadelle"}})
+    assert texts(metrics.firewall()) == {
+        "citadelle_firewall_loaded 1",
+        'citadelle_firewall_packets_total{counter="to_host"} 3',
+    }
 
 
 def test_what_docker_takes_is_said_where_systemd_counts_it(said: dict[str, str]) -> None:

@@ -112,7 +112,22 @@ def further() -> list[dict[str, Any]]:
     series = [{"series": 'gateway_refusals_total{code="invalid_key"}', "values": "0 0 20x20"}]
     always = {"alertname": "Watchdog", "alertstate": "firing", "severity": "none"}
     shown = ", ".join(f'{label}="{value}"' for label, value in always.items())
+    lost = ALERTS["RetentionExceeded"]["annotations"]
+    of_nothing = re.compile(r"\{\{ with .*\{\{ end \}\}")
+    whole = {name: of_nothing.sub("", text) for name, text in lost.items()}
     return [
+        {
+            "name": "an alert's text about no store",
+            "interval": "1m",
+            "input_series": [],
+            "alert_rule_test": [
+                {
+                    "eval_time": "62m",
+                    "alertname": "RetentionExceeded",
+                    "exp_alerts": [{"exp_labels": LABELS, "exp_annotations": whole}],
+                }
+            ],
+        },
         {
             "name": "an alert's text",
             "interval": "1m",
@@ -132,7 +147,7 @@ def further() -> list[dict[str, Any]]:
                 },
                 {"expr": 'ALERTS{alertname="LimitsAbsent",alertstate="firing"}', "eval_time": "9m", "exp_samples": []},
             ],
-        }
+        },
     ]
 
 
@@ -168,7 +183,7 @@ def test_promtool_agrees(tmp_path: Path, program: str) -> None:
     (tmp_path / "lacking.yaml").write_text(yaml.safe_dump(lacking))
     done = run(program, tmp_path, "test", "rules", "/t/whole.yaml", "/t/lacking.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(whole["tests"]) == 2 * len([*CASES, *WAYS]) + 1
+    assert len(whole["tests"]) == 2 * len([*CASES, *WAYS]) + 2
     wrong = promtool("/t/limits.yaml", severities, rules)
     wrong["tests"] = [test | {"input_series": []} for test in wrong["tests"] if test["name"].endswith("fires")]
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
