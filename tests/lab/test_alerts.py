@@ -233,7 +233,8 @@ def test_every_rule_and_panel_finds_its_figures(received: Received) -> None:
             break
     assert [one for one in answers if "wrong" in one] == []
     assert empty == NOTHING.keys()
-    names: list[Any] = asked([{"path": "label/__name__/values"}])
+    names: list[Any] = asked([{"path": "label/__name__/values"}, {"path": "label/use/values"}])
+    assert names[1] == ["siem", "tls"]  # certificates
     used = {name for rule in ALERTS.values() for name in NAMES.findall(without_texts(rule["expr"]))}
     used |= {name for text in plain for name in NAMES.findall(without_texts(text))}
     assert len(used) > 40

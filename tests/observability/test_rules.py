@@ -51,7 +51,7 @@ def test_an_alert_says_what_it_is_and_what_to_do(name: str) -> None:
     page = (ROOT / notes["runbook_url"]).read_text()
     assert notes["runbook_url"] == f"docs/runbooks/{name}.md"
     assert page.startswith(f"# {name}\n")
-    assert {"## What it means", "## What to do", "## What not to do"} <= set(page.splitlines())
+    assert {"## What it means", "## What to do", "## What not to do", "## En français"} <= set(page.splitlines())
 
 
 def test_no_runbook_is_left_over() -> None:
