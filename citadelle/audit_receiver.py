@@ -15,178 +15,116 @@ or {"error": text}. What is no field of a record, or longer than a name, is refu
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
-import secrets
+import select
 import signal
 import socket
 import sys
-from collections import OrderedDict
-from datetime import datetime, timezone
+import time
 from pathlib import Path
 from typing import Any
 
 if not __package__:  # run as a file: its folder is the package `citadelle`, on a host as in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from citadelle import pseudonyms
-from citadelle.audit import HEAD, KEY, LOG, NOTHING, Problem, checked, files_of, noted, read_key, seal, totals, unseal
+from citadelle.audit import KEY, LOG, Problem, checked, noted, totals
+from citadelle.audit_log import Log
 
 PROGRAM = "/usr/local/lib/citadelle/audit_receiver.py"
 FOLDER = "/run/citadelle/audit"  # of the socket; the gateway sees this folder, so a new socket in it too
 _CLOSE = b'{"op":"close"'  # as the gateway begins such a line, for whose answer nobody waits
-FILE_BYTES, SPARE_BYTES, LINE_BYTES, RECENT, SYNC_SECONDS = 64 << 20, 64 << 20, 1 << 20, 4096, 1.0
-
-
-class Log:
-    """The log of one host, for writing. Raises Problem when what is there was not written with this key."""
-
-    def __init__(self, folder: Path, key_file: Path) -> None:
-        self.folder, self._file, self._size, self._dirty = folder, -1, 0, False
-        self.broken: OSError | None = None
-        paths = files_of(folder)
-        if not key_file.exists() and not paths:
-            key_file.write_text(secrets.token_hex(32))
-        self._key, self.seq, self._mac, self._day = read_key(key_file), 0, NOTHING, ""
-        self.pseudonyms = pseudonyms.opened(key_file.with_name(Path(pseudonyms.FILE).name))
-        self.recent: OrderedDict[str, dict[str, Any]] = OrderedDict()  # a dict finds its first past all that is gone
-        if self._resume(paths):
-            self._open(paths[-1])
-        self.append({"event": "start", "missing": max(0, self._head() - self.seq)})
-        self.sync()
-
-    def _resume(self, paths: list[Path]) -> bool:
-        """Find the newest record that holds; whether the log ends with it. Nothing is repaired: what is wrong stays to be judged."""
-        for path in reversed(paths):
-            lines = path.read_bytes().splitlines(keepends=True)
-            if held := [record for line in lines[-RECENT:] if (record := self._held(line))]:
-                self.recent.update({one.get("id", one["mac"]): {"seq": one["seq"], "mac": one["mac"]} for one in held})
-                self.seq, self._mac, self._day = held[-1]["seq"], held[-1]["mac"], held[-1]["ts"][:10]
-                return path == paths[-1] and self._held(lines[-1]) is not None
-        if any(path.stat().st_size for path in paths):
-            raise Problem(f"no record in {self.folder} has the key: move the log away, or bring its key back")
-        return False
-
-    def _held(self, line: bytes) -> dict[str, Any] | None:
-        with contextlib.suppress(Problem):
-            return unseal(self._key, line)
-        return None
-
-    def _head(self) -> int:
-        try:
-            return int(unseal(self._key, (self.folder / HEAD).read_bytes())["seq"])
-        except (OSError, Problem):
-            return 0
-
-    def check(self) -> None:
-        """Raises OSError when no request should begin: the rest of the disk is for the records of those under way."""
-        if self.broken:
-            raise self.broken
-        if (state := os.statvfs(self.folder)).f_bavail * state.f_frsize < SPARE_BYTES:
-            raise OSError(f"less than {SPARE_BYTES >> 20} MB free in {self.folder}")
-
-    def append(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Write a record, whole or not at all; its number and mac. Raises OSError. What was just written is not written again."""
-        if known := self.recent.get(fields.get("id", "")):
-            return known
-        if self.broken:
-            raise self.broken
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: UP017  Python 3.10
-        named = {"seq": self.seq + 1, "ts": now, **self.pseudonyms.written(fields), "prev": self._mac}
-        line, mac = seal(self._key, named)
-        if self._file < 0 or self._size > FILE_BYTES or now[:10] != self._day:
-            self._open(self.folder / f"audit-{self.seq + 1:012}.jsonl")
-        if os.write(self._file, line) != len(line):
-            os.ftruncate(self._file, self._size)
-            raise OSError("the disk took half a record")
-        self.seq, self._mac, self._day, self._dirty = self.seq + 1, mac, now[:10], True
-        self._size += len(line)
-        self.recent[fields.get("id", mac)] = done = {"seq": self.seq, "mac": mac}
-        if len(self.recent) > RECENT:
-            self.recent.popitem(last=False)
-        return done
-
-    def _open(self, path: Path) -> None:
-        if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._size = os.fstat(self._file).st_size
-
-    def sync(self) -> None:
-        """Have all on the disk, then say so in the head. A disk that fails here stops the log until it is started anew."""
-        if not self._dirty:
-            return
-        try:
-            os.fdatasync(self._file)
-            fresh = self.folder / "head.new"
-            fresh.write_bytes(seal(self._key, {"seq": self.seq, "last": self._mac})[0])
-            fresh.replace(self.folder / HEAD)
-        except OSError as error:
-            self.broken = error
-        self._dirty = False
+LINE_BYTES, SYNC_SECONDS = 1 << 20, 1.0
+_READ_BYTES, PEERS = 1 << 15, 64  # of a turn; connections at once
 
 
 class Receiver:
-    """Answers the gateway's connections."""
+    """Answers the gateway's connections. A loop of its own, not asyncio's: each request waits for a turn of it."""
 
     def __init__(self, log: Log) -> None:
-        self.log, self.stopping = log, False
+        self.log, self._poll = log, select.epoll()
+        self._peers: dict[int, Peer] = {}
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Until SIGTERM; what was written is on the disk at the end."""
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    def serve(self, listener: socket.socket) -> None:
+        """Until SIGTERM; what was written is on the disk at the end. What is open then, the gateway closes with the next receiver."""
+        told, tells = socket.socketpair()
+        tells.setblocking(False)
+        signal.set_wakeup_fd(tells.fileno())
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        server = await loop.create_unix_server(lambda: Peer(self), sock=listener)
-        while not stop.is_set():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), SYNC_SECONDS)
-            self.log.sync()
-            self.log.pseudonyms.look()
-        self.stopping = True
-        server.close()
+            signal.signal(number, lambda *_: None)
+        listener.setblocking(False)
+        for end in (told, listener):
+            self._poll.register(end, select.EPOLLIN)
+        due = time.monotonic()
+        while True:
+            for number, _ in self._poll.poll(max(0.0, due - time.monotonic())):
+                if number == told.fileno():
+                    self.log.sync()
+                    return
+                if number == listener.fileno():
+                    self._accept(listener)
+                elif not self._peers[number].turn():
+                    self._peers.pop(number).end()
+            if time.monotonic() >= due:
+                self.log.sync()
+                self.log.pseudonyms.look()
+                due = time.monotonic() + SYNC_SECONDS
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # gone again already
+            line, _ = listener.accept()
+            if len(self._peers) < PEERS:
+                self._poll.register(line, select.EPOLLIN)
+                self._peers[line.fileno()] = Peer(line, self.log, self._poll)
+            else:
+                line.close()
 
 
-class Peer(asyncio.Protocol):
+class Peer:
     """One connection. Lines that came together are answered together, those before the first record to be written at once."""
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver, self._log = receiver, receiver.log
-        self._opened, self._rest = dict[str, dict[str, Any]](), b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """For asyncio."""
-        self._transport: Any = transport
-        credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    def __init__(self, line: socket.socket, log: Log, poll: select.epoll) -> None:
+        self._line, self._log, self._poll = line, log, poll
+        self._opened, self._rest, self._owed = dict[str, dict[str, Any]](), b"", b""
+        line.setblocking(False)
+        credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         self._own = int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
 
-    def data_received(self, data: bytes) -> None:
-        """For asyncio."""
+    def turn(self) -> bool:
+        """Read and answer, or go on answering; False when the connection is over. Who does not read its answers is not heard either."""
+        try:
+            if self._owed:
+                self._say(b"")
+                return True
+            data = self._line.recv(_READ_BYTES)
+            return data != b"" and self._heard(data)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def end(self) -> None:
+        """What was open was lost with the gateway."""
+        self._line.close()
+        for record in self._opened.values():
+            with contextlib.suppress(OSError):
+                self._log.append(record | {"event": "request", "code": "gateway_lost"})
+
+    def _heard(self, data: bytes) -> bool:
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE_BYTES:
-            self._transport.abort()
-            return
         waited = next((place for place, line in enumerate(lines) if line.startswith(_CLOSE)), len(lines))
         for part in (lines[:waited], lines[waited:]):
             if part:
-                self._transport.write(b"".join(json.dumps(self._answer(line)).encode() + b"\n" for line in part))
+                self._say(b"".join(json.dumps(self._answer(line)).encode() + b"\n" for line in part))
+        return len(self._rest) <= LINE_BYTES
 
-    def pause_writing(self) -> None:
-        """Who does not read its answers is not heard either."""
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """For asyncio."""
-        self._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """What was open was lost with the gateway. Not when this process stops: the gateway closes them with the next receiver."""
-        for record in [] if self._receiver.stopping else self._opened.values():
-            with contextlib.suppress(OSError):
-                self._log.append(record | {"event": "request", "code": "gateway_lost"})
+    def _say(self, text: bytes) -> None:
+        before, self._owed = self._owed, self._owed + text
+        with contextlib.suppress(BlockingIOError):
+            self._owed = self._owed[self._line.send(self._owed) :]
+        if bool(before) != bool(self._owed):
+            self._poll.modify(self._line, select.EPOLLOUT if self._owed else select.EPOLLIN)
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
@@ -246,8 +184,7 @@ def main() -> int:
     except (Problem, OSError, ValueError) as problem:
         print(f"audit: cannot start: {problem}", file=sys.stderr)
         return 1
-    asyncio.run(Receiver(log).serve(listener(arguments.socket)))
-    log.sync()
+    Receiver(log).serve(listener(arguments.socket))
     return 0
 
 

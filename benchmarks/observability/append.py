@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from citadelle import audit
-from citadelle.audit_receiver import Log
+from citadelle.audit_log import Log
 from tests.gateway.receiver import Receiver, receiving
 from tests.shipping.test_forms import WHOLE
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.deploy import deploy
 
-from citadelle import audit, audit_receiver, certificates, keys, pseudonyms, retention, textfile
+from citadelle import audit, audit_log, audit_receiver, certificates, keys, pseudonyms, retention, textfile
 from citadelle.accelerator.budget import Budget, Given, Sizing
 from citadelle.accelerator.decision import Choice, Decision
 from citadelle.accelerator.hardware import Hardware
@@ -152,7 +152,8 @@ def planned(
 def host_files(settings: StackSettings, seen: ObservabilitySettings) -> list[files.File]:
     """What runs on the host beside the containers: the stack's script and units, and the programs of keys, audit and deletion."""
     programs = {
-        one.PROGRAM: str(one.__file__) for one in (keys, audit, audit_receiver, pseudonyms, retention, textfile)
+        one.PROGRAM: str(one.__file__)
+        for one in (keys, audit, audit_log, audit_receiver, pseudonyms, retention, textfile)
     }
     placed = [files.File(path, Path(source).read_bytes(), mode="755") for path, source in programs.items()]
     return [*placed, *files.role_files(FILES, MODES), files.File(PERIODS, periods(settings, seen).encode())]

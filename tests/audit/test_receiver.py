@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ from typing import Any
 import pytest
 from gateway.exchange import Exchange
 
-from citadelle import audit
+from citadelle import audit, audit_log
+from citadelle.audit_receiver import PEERS
 from tests.audit.conftest import Line
 from tests.conftest import ROOT
 from tests.gateway.receiver import Receiver, receiving
@@ -148,14 +152,50 @@ def test_a_disk_that_takes_no_more_is_said_and_leaves_no_half_record(tmp_path: P
 
 
 def test_the_rest_of_a_disk_is_for_what_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from citadelle import audit_receiver
-
-    log = audit_receiver.Log(tmp_path, tmp_path / "key")
+    log = audit_log.Log(tmp_path, tmp_path / "key")
     log.check()
-    monkeypatch.setattr(audit_receiver, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(audit_log, "SPARE_BYTES", 1 << 60)
     with pytest.raises(OSError, match="MB free"):
         log.check()
     assert log.append({"event": "request", "id": "under way"})["seq"] == 2
+
+
+def test_who_does_not_read_its_answers_is_not_heard_and_misses_none(receiver: Receiver) -> None:
+    count, pings = 40_000, b'{"op":"ping"}\n'
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(receiver.socket))
+        line.setblocking(False)
+        said = 0
+        with contextlib.suppress(BlockingIOError):
+            while said < count * len(pings):
+                said += line.send((pings * count)[said : said + 65536])
+        assert said < count * len(pings), "all of it was taken"
+        assert Line(receiver).ask("ping") == {"ok": 0}  # somebody else is answered meanwhile
+        line.settimeout(20)
+        rest = threading.Thread(target=line.sendall, args=((pings * count)[said:],))
+        rest.start()
+        with line.makefile("rb") as answers:
+            assert [answers.readline() for _ in range(count)] == [b'{"ok": 0}\n'] * count
+        rest.join()
+
+
+def test_many_connections_leave_the_first_ones_alone(receiver: Receiver) -> None:
+    lines = [Line(receiver) for _ in range(PEERS)]
+    assert [line.ask("ping") for line in lines] == [{"ok": 0}] * PEERS
+    with pytest.raises((ConnectionError, json.JSONDecodeError)):
+        Line(receiver).ask("ping")
+    lines.pop().close()
+    assert Line(receiver).request("a")["id"] == "a"
+    assert [line.ask("ping") for line in lines] == [{"ok": 0}] * len(lines)
+
+
+def test_a_line_without_an_end_ends_the_connection(receiver: Receiver) -> None:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(receiver.socket))
+        line.settimeout(20)
+        with pytest.raises(ConnectionError):
+            line.sendall(b"x" * 65536 * 100)
+    assert Line(receiver).ask("ping") == {"ok": 0}
 
 
 def test_totals_are_per_key_and_span(receiver: Receiver) -> None:
@@ -173,10 +213,8 @@ def test_totals_are_per_key_and_span(receiver: Receiver) -> None:
 
 
 def test_a_file_ends_with_its_day_or_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from citadelle import audit_receiver
-
-    monkeypatch.setattr(audit_receiver, "FILE_BYTES", 600)
-    written = audit_receiver.Log(tmp_path, tmp_path / "key")
+    monkeypatch.setattr(audit_log, "FILE_BYTES", 600)
+    written = audit_log.Log(tmp_path, tmp_path / "key")
     for number in range(8):
         written.append({"id": f"a{number}", "event": "request"})
     written._day = "2020-01-01"
@@ -200,8 +238,6 @@ def test_only_its_owner_reads_what_it_writes(receiver: Receiver) -> None:
 
 def test_the_socket_of_systemd_is_taken(tmp_path: Path) -> None:
     """Handed over as systemd does: descriptor 3, listening."""
-    import socket
-
     handed = Receiver.at(tmp_path / "audit")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(handed.socket))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from citadelle import audit, audit_receiver, keys, pseudonyms, retention
+from citadelle import audit, audit_log, keys, pseudonyms, retention
 from citadelle.retention import DAY
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
@@ -168,7 +168,7 @@ def test_the_journal_is_asked_to_delete_and_then_what_is_left(host: Path, monkey
 
 def test_the_receiver_goes_on_after_a_deletion(host: Path) -> None:
     looked(audit=15)
-    log = audit_receiver.Log(host / "audit", host / "key")
+    log = audit_log.Log(host / "audit", host / "key")
     assert log.append({"id": "next"})["seq"] == 10  # 9 says that it has started
     log.sync()
     assert audit.verify(host / "audit", bytes(32), audit.began()).startswith("6 records intact: 5 of ")
