@@ -51,8 +51,8 @@ class Receiver:
         told, tells = socket.socketpair()
         tells.setblocking(False)
         signal.set_wakeup_fd(tells.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, lambda *_: None)
         listener.setblocking(False)
         for end in (told, listener):
             self._poll.register(end, select.EPOLLIN)
