@@ -1,5 +1,6 @@
 """The application: raw ASGI, three routes (POST /search, GET /status, GET /healthz), everything else refused."""
 
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -40,6 +41,9 @@ class App:
             status, answer = refused.status, {"error": refused.code}
         except StoreError:
             status, answer = 503, {"error": "index_broken"}
+        except Exception as error:  # the last line of defence of a server: an exception's text may quote the question
+            print(f"rag: failure: {type(error).__name__}", file=sys.stderr)
+            status, answer = 500, {"error": "failed"}
         await _send(send, status, orjson.dumps(answer))
 
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> dict[str, Any]:

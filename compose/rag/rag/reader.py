@@ -129,9 +129,21 @@ class Reader:
         return list(zip(found[::2], found[1::2], strict=True))
 
     def _matched(self, index: str, what: str, asked: Iterable[str], groups: Iterable[str]) -> list[str]:
-        values = {"asked": json.dumps(list(asked)), "groups": _json(groups)}
-        template = _LOOKED_UP if len(self.spans(groups)) > _MANY else _MATCHED
-        return [row for (row,) in self._base.execute(_statement(template, index=index, what=what), values)]
+        terms, template = list(asked), _LOOKED_UP if len(self.spans(groups)) > _MANY else _MATCHED
+        statement = _statement(template, index=index, what=what)
+        try:
+            found = self._base.execute(statement, {"asked": json.dumps(terms), "groups": _json(groups)}).fetchall()
+        except sqlite3.OperationalError:  # a word of some script that FTS5 cuts in two, and phrases are not in here
+            terms = [term if self._is_one(term) else '""' for term in terms]
+            found = self._base.execute(statement, {"asked": json.dumps(terms), "groups": _json(groups)}).fetchall()
+        return [row for (row,) in found]
+
+    def _is_one(self, term: str) -> bool:
+        try:
+            self._base.execute("SELECT 1 FROM stems WHERE stems MATCH ? AND rowid = 0", (term,)).fetchone()
+        except sqlite3.OperationalError:
+            return False
+        return True
 
     def explained(self, asked: Sequence[str], groups: Iterable[str]) -> list[str]:
         """What documents for these groups say that words of a question stand for: long forms of short ones, and the reverse."""

@@ -96,8 +96,11 @@ class Index:
             return None
         if len(query.vector) != reader.dimension:
             raise WrongVector(f"{len(query.vector)} numbers, the index has {reader.dimension}")
-        vector = np.array(query.vector, dtype=np.float32)
-        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+        vector = np.array(query.vector)
+        with np.errstate(
+            over="ignore"
+        ):  # of numbers beyond reason nothing is left, rather than something that is no number
+            return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
 
     def status(self) -> Status:
         """Raise StoreError."""

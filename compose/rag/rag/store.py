@@ -159,10 +159,10 @@ class Writer:
 
 
 def _explained(document: Document) -> Iterable[tuple[str, str]]:
-    """Each short form, folded, with the telling words of its long form."""
+    """Each short form, folded and of letters and digits alone (S.N.C.F. is SNCF), with the telling words of its long form."""
     texts = [document.title, *(piece.text for piece in document.pieces)]
     pairs = {
-        (words.fold(short), " ".join(words.question(long)))
+        ("".join(words.of(short)), " ".join(words.question(long)))
         for text in texts
         for short, long in abbreviations.found(text)
     }

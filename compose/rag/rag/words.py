@@ -9,7 +9,7 @@ import snowballstemmer
 
 LANGUAGES = {"fr": "french", "en": "english"}
 TERMS = 64  # of one question; more add time and no sense
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")  # as FTS5 cuts them: "max_tokens" is two
 # Words that every text has. They tell the language of a text, and are left out of questions.
 _COMMON = Path(__file__).parent / "common"
 _STOP = {name: frozenset((_COMMON / f"{name}.txt").read_text("utf-8").split()) for name in LANGUAGES}
@@ -22,14 +22,19 @@ def fold(text: str) -> str:
     return "".join(character for character in plain if not unicodedata.combining(character))
 
 
+def of(text: str) -> list[str]:
+    """Folded words in order, single letters too."""
+    return _WORD.findall(fold(text))
+
+
 def tokens(text: str) -> list[str]:
     """Folded words in order; a single letter is none (elisions: l', d'), a single digit is."""
-    return [word for word in _WORD.findall(fold(text)) if len(word) > 1 or word.isdigit()]
+    return [word for word in of(text) if len(word) > 1 or word.isdigit()]
 
 
 def language(text: str) -> str:
     """ "fr" or "en": whose most common words occur more. French without either."""
-    found = _WORD.findall(fold(text))
+    found = of(text)
     counts = {name: sum(word in stop for word in found) for name, stop in _STOP.items()}
     return "en" if counts["en"] > counts["fr"] else "fr"
 
