@@ -184,11 +184,11 @@ class Gateway:
     async def _alive(self, exchange: Exchange, _key: Key) -> None:
         await wire.answer(exchange.sending, 200, b"")
 
-    async def _chat(self, exchange: Exchange, key: Key) -> None:
-        await self._inference.chat(exchange, key)
+    def _chat(self, exchange: Exchange, key: Key) -> Awaitable[None]:
+        return self._inference.chat(exchange, key)
 
-    async def _embed(self, exchange: Exchange, key: Key) -> None:
-        await self._inference.embed(exchange, key)
+    def _embed(self, exchange: Exchange, key: Key) -> Awaitable[None]:
+        return self._inference.embed(exchange, key)
 
     def _kept(self) -> int:
         return self._trail.kept if self._trail else 0

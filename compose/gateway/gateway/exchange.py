@@ -1,5 +1,6 @@
 """One request and all that is known about it besides its content."""
 
+import itertools
 import os
 import time
 from collections.abc import Awaitable
@@ -10,9 +11,9 @@ from gateway import ollama, openai, wire
 from gateway.audit import Opening
 from gateway.counted import Counted
 from gateway.keys import Key
-from gateway.limits import Use
+from gateway.limits import NOTHING, Use
 
-_NOTHING = Use()
+_START, _NUMBERS = os.urandom(4).hex(), itertools.count(1)
 GONE = 499  # the status of a request whose client left
 Api = openai.Api | ollama.Api
 
@@ -37,11 +38,13 @@ class Exchange:
     answered: bool = False  # the engine has begun to answer: from here on it costs
     first: float | None = None  # when the first byte of an answer went out
     counted: Counted = field(default_factory=Counted)
-    used: Use = _NOTHING
+    used: Use = NOTHING
     model: str | None = None
     passages: bool = False
     opening: Opening | None = None  # of its record
-    id: str = field(default_factory=lambda: os.urandom(8).hex())
+    id: str = field(
+        default_factory=lambda: f"{_START}{next(_NUMBERS):08x}"
+    )  # of no other request, of no other start either
 
     def sending(self, message: wire.Message) -> Awaitable[None]:
         """Count, and send."""

@@ -4,6 +4,7 @@ Tokens are held before the engine is asked and settled by what it says it used; 
 """
 
 import math
+import operator
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ class Use(NamedTuple):
     requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+
+
+NOTHING, _ONE = Use(), Use(requests=1)
 
 
 class Window:
@@ -135,7 +139,7 @@ class Ticket:
 
     def __init__(self, accounts: tuple[Account, Account], limiter: "Limiter") -> None:
         self._accounts, self._limiter = accounts, limiter
-        self._at, self.reserved, self._settled = limiter.clock(), Use(), Use()
+        self._at, self.reserved, self._settled = limiter.clock(), NOTHING, NOTHING
         self._left = False
 
     def reserve(self, use: Use) -> None:
@@ -143,8 +147,7 @@ class Ticket:
         self._limiter.check(use, self._accounts)
         for account in self._accounts:
             account.hold(use)
-        held = self.reserved
-        self.reserved = Use(held[0] + use[0], held[1] + use[1], held[2] + use[2])
+        self.reserved = use if self.reserved is NOTHING else Use(*map(operator.add, self.reserved, use))
 
     def settle(self, used: Use) -> None:
         """Count what was used in place of what was held, and leave."""
@@ -153,9 +156,11 @@ class Ticket:
             for account in self._accounts:
                 account.hold(self.reserved, -1)
                 account.active -= 1
-        before = self._settled
-        if used != before:
-            now, more = self._limiter.clock(), Use(used[0] - before[0], used[1] - before[1], used[2] - before[2])
+        if used != self._settled:
+            now, more = (
+                self._limiter.clock(),
+                used if self._settled is NOTHING else Use(*map(operator.sub, used, self._settled)),
+            )
             for account in self._accounts:
                 account.add(more, self._at, now)
             self._settled = used
@@ -193,7 +198,7 @@ class Limiter:
         if self._all.active >= self._places:
             raise busy()
         ticket = Ticket((account, self._all), self)
-        ticket.reserve(Use(requests=1))
+        ticket.reserve(_ONE)
         account.active += 1
         self._all.active += 1
         return ticket
@@ -211,7 +216,7 @@ class Limiter:
         now = self.clock()
         if seconds := self._unknown.wait(0, 1, self._strangers, now):
             raise Refusal(429, "too_many_strangers", "Too many requests without a key.", retry_after=math.ceil(seconds))
-        self._unknown.add(Use(1), now, now)
+        self._unknown.add(_ONE, now, now)
 
     def restore(self, name: str, use: Use, at: float) -> None:
         """Count what a key used at `at`, before this gateway started."""

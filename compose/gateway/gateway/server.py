@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
-from urllib.parse import unquote
 
 from httptools import parse_url
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, service_unavailable
@@ -94,9 +93,11 @@ class Guarded(HttpToolsProtocol):
         """As uvicorn's, without upgrades, for cycles of our own."""
         self._head_since, self.headers = None, _NOWHERE
         parser, scope, version, url = self.parser, self.scope, self.parser.get_http_version(), parse_url(self.url)
-        path = url.path.decode("ascii")
         scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
-        scope["path"], scope["raw_path"], scope["query_string"] = unquote(path), url.path, url.query or b""
+        scope["raw_path"], scope["query_string"] = (
+            url.path,
+            url.query or b"",
+        )  # `path`, decoded, is for nobody to decide on
         app, before, most = self.app, self.cycle, self.limit_concurrency
         if most is not None and (len(self.connections) >= most or len(self.tasks) >= most):
             app = service_unavailable
