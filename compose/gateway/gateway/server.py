@@ -94,10 +94,10 @@ class Guarded(HttpToolsProtocol):
         self._head_since, self.headers = None, _NOWHERE
         parser, scope, version, url = self.parser, self.scope, self.parser.get_http_version(), parse_url(self.url)
         scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
-        scope["raw_path"], scope["query_string"] = (
-            url.path,
-            url.query or b"",
-        )  # `path`, decoded, is for nobody to decide on
+        if url.path is None:
+            raise ValueError("an address without a path")  # the parser stops, and uvicorn says 400
+        # ASGI's `path`, decoded, is not there: it is for nobody to decide on.
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
         app, before, most = self.app, self.cycle, self.limit_concurrency
         if most is not None and (len(self.connections) >= most or len(self.tasks) >= most):
             app = service_unavailable
