@@ -181,6 +181,17 @@ def test_both_packages_know_the_same_prefixes() -> None:
         assert question_prefix(name) == embedder.model(name).query_prefix
 
 
+def test_a_service_that_says_more_than_was_asked_for_is_cut_short(run: Run, tmp_path: Path, policy: Policy) -> None:
+    many = [PASSAGE | {"id": f"p{number}"} for number in range(1, 40)]
+
+    async def scenario(stack: Stack) -> None:
+        async with rag_double(tmp_path / "rag.sock", {"passages": many}):
+            _, _, body = await stack.ask("hello", rag=True)
+        assert [one["id"] for one in body["sources"]] == [f"p{number}" for number in range(1, policy.rag.passages + 1)]
+
+    run(scenario, rag_socket=tmp_path / "rag.sock")
+
+
 def test_fences_differ_and_passages_are_bounded(policy: Policy) -> None:
     passage = Passage(id="p1", title="t", text="x" * 100_000)
     one, two = fence([passage], policy), fence([passage], policy)

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rag import readers
 from rag.embedder import Embedder
+from rag.ingest import JOBS
+from rag.ranking import search
 from rag.readers import KINDS
 from rag.store import Vectors
 
 from tests.rag import documents
-from tests.rag.conftest import found, ingest
+from tests.rag.conftest import PACKAGE, found, ingest
 
 
 def test_every_kind_is_read(folder: Path) -> None:
@@ -66,6 +69,11 @@ def test_without_a_group_nobody_sees_it_and_that_is_said(folder: Path) -> None:
     assert found(reader, "prime") == []
 
 
+BOMB = "a"  # a list of lists of lists that are one and the same: a few lines, and more than any memory holds when it is told
+for _level in range(12):
+    BOMB = f"&l{_level} [{BOMB}, {', '.join([f'*l{_level - 1}'] * 8 if _level else 'bcd')}]"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -79,6 +87,7 @@ def test_without_a_group_nobody_sees_it_and_that_is_said(folder: Path) -> None:
         "groups: ['a b']",
         "",
         "[" * 20_000,
+        f"groups: [{BOMB}]",
     ],
 )
 def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> None:
@@ -96,6 +105,7 @@ def test_what_is_no_document_is_told_and_left_out(folder: Path, monkeypatch: pyt
     (folder / "away").symlink_to("/etc")
     (folder / ".hidden.txt").write_text("x")
     (folder / "program.exe").write_bytes(b"MZ")
+    (folder / "bell\a\x1b[2J.txt").write_text("x")
     os.mkfifo(folder / "pipe.txt")
     (folder / "shut").mkdir()
     (folder / "piped").mkdir()
@@ -112,9 +122,26 @@ def test_what_is_no_document_is_told_and_left_out(folder: Path, monkeypatch: pyt
         "away": "a link",
         ".hidden.txt": "hidden",
         "program.exe": "a kind that is not read",
+        "bell\\x07\\x1b[2J.txt": "a name with control characters",
         "pipe.txt": "no file",
     }
     assert report.documents == 1
+
+
+def test_what_a_document_says_is_text_and_its_title_a_line(folder: Path) -> None:
+    """No command to the terminal of who asks by hand, and no title that the gateway would not take."""
+    (folder / "a.md").write_text(f"# Prime \x1b]0;x\x07 {'longue ' * 200}\n\nLa prime\x1b[2J est là.\x85\tFin.")
+    _, reader = ingest(folder)
+    *_, last = sorted((hit.passage for hit in search(reader, "prime", ["tous"], 5)), key=lambda passage: passage.id)
+    assert last.title.startswith("Prime ]0;x longue longue ")
+    assert len(last.title) == 300
+    assert last.text.endswith("La prime[2J est là.\tFin.")
+
+
+def test_no_more_is_read_at_once_than_the_job_has_processors_and_memory_for() -> None:
+    """Whatever the host has: each file that is read at a time may take a gigabyte."""
+    job = yaml.safe_load((PACKAGE.parent / "ingest.yaml").read_text())["services"]["ingest"]
+    assert (JOBS, f"{JOBS}g") == (job["cpus"], job["mem_limit"])
 
 
 @pytest.mark.lab

@@ -22,18 +22,20 @@ def test_a_file_that_hangs_or_eats_memory_costs_itself_alone(
         "import rag.readers.plain as plain, rag.readers.markdown as markdown, time\n"
         "markdown.read = lambda path: time.sleep(600)\n"
         "import os, signal\n"
-        "dies = {'m.txt': lambda: bytearray(1 << 40), 'k.txt': lambda: os.kill(os.getpid(), signal.SIGKILL),\n"
+        "dies = {'p.txt': lambda: (os.write(1, b'{\"title\": \"'), os.kill(os.getpid(), signal.SIGKILL)),\n"
+        "        'm.txt': lambda: bytearray(1 << 40), 'k.txt': lambda: os.kill(os.getpid(), signal.SIGKILL),\n"
         "        's.txt': lambda: os.kill(os.getpid(), signal.SIGSEGV), 'e.txt': lambda: os._exit(3)}\n"
         "plain.read = lambda path, read=plain.read: dies.get(path.name, lambda: read(path))()\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{module.parent}{os.pathsep}{PACKAGE}")
-    for name in ("a.txt", "e.txt", "hang.md", "k.txt", "m.txt", "s.txt", "z.txt"):
+    for name in ("a.txt", "e.txt", "hang.md", "k.txt", "m.txt", "p.txt", "s.txt", "z.txt"):
         (folder / name).write_text("La prime.")
     report, reader = ingest(folder, jobs=1, seconds=2.0)
     assert report.problems == {
         "hang.md": "takes longer than 2 s", "m.txt": "takes too much memory", "e.txt": "its reader ended: exit status 3",
         "k.txt": "its reader ended: signal SIGKILL, as when the host's memory is short",
         "s.txt": "its reader ended: signal SIGSEGV",
+        "p.txt": "its reader ended: signal SIGKILL, as when the host's memory is short",
     }  # fmt: skip
     assert sorted(found(reader, "prime")) == ["a.txt", "z.txt"]
 

@@ -76,7 +76,7 @@ class Passages:
             raise Refusal(503, "rag_unavailable", "The documents cannot be asked at the moment.") from None
         self._note(answer.by)
         enough = policy.rag.near if answer.by == "vectors" else policy.rag.share
-        return [one for one in answer.passages if one.sure >= enough]
+        return [one for one in answer.passages[: policy.rag.passages] if one.sure >= enough]
 
     async def _vector(self, question: str, rag: Rag) -> dict[str, Any]:
         """The question's vector and whose it is; without one, words alone are asked for."""

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,6 +14,7 @@ from rag.readers import KINDS
 
 ACL = ".acl.yaml"
 _ACL_BYTES = 64 * 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -28,7 +30,8 @@ class Entry:
 def entries(root: Path) -> Iterator[Entry]:
     """Every file in order of its path; links, hidden and special files, and what cannot be read, are told and left out.
 
-    A wrong `.acl.yaml` closes its folder. What is told of a name that is not UTF-8 has a mark in place of each such byte.
+    A wrong `.acl.yaml` closes its folder. What is told of a name that is not UTF-8, or has control characters, has
+    marks in their place.
     """
     yield from _of(root, "", frozenset())
 
@@ -51,6 +54,8 @@ def _of(folder: Path, prefix: str, groups: frozenset[str]) -> Iterator[Entry]:
         path = f"{prefix}{child.name}"
         if (told := os.fsencode(path).decode("utf-8", "replace")) != path:
             yield Entry(told, problem="a name that is not UTF-8")
+        elif _CONTROL.search(child.name):
+            yield Entry(ascii(path)[1:-1], problem="a name with control characters")
         elif child.is_dir(follow_symlinks=False) and not child.name.startswith("."):
             yield from _of(Path(child.path), f"{path}/", groups)
         elif child.name != ACL:
@@ -67,6 +72,15 @@ def _problem(child: os.DirEntry[str]) -> str:
     return "" if Path(child.name).suffix.lower() in KINDS else "a kind that is not read"
 
 
+class _Plain(yaml.SafeLoader):
+    """Without aliases: a few lines of them can stand for more than any memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
 def acl(path: Path) -> frozenset[str]:
     """The groups of an `.acl.yaml`: `groups: [name, ...]` and nothing else. Raise ValueError."""
     try:
@@ -76,12 +90,15 @@ def acl(path: Path) -> frozenset[str]:
             text = file.read(_ACL_BYTES + 1)
         if len(text) > _ACL_BYTES:
             raise ValueError(f"more than {_ACL_BYTES} bytes")  # a part of it could name another group
-        found = yaml.safe_load(text)
+        found = yaml.load(text, Loader=_Plain)  # noqa: S506  a SafeLoader that knows less
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not readable: {type(error).__name__}") from None
     if not isinstance(found, dict) or set(found) != {"groups"} or not isinstance(found["groups"], list):
         raise ValueError("wanted one key, groups, with a list of names")
     wrong = [name for name in found["groups"] if not isinstance(name, str) or not _GROUP.fullmatch(name)]
     if wrong:
-        raise ValueError(f"not the name of a group: {wrong[0]!r}")
+        name = wrong[0]
+        raise ValueError(
+            f"not the name of a group: {name[:64] if isinstance(name, str) else type(name).__name__!s:.64}"
+        )
     return frozenset(found["groups"])

@@ -5,8 +5,9 @@ The new index is a file beside the old one until it is whole; then it takes its 
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import local
@@ -23,7 +24,10 @@ from rag.store import Document, StoreError, Vectors, Writer
 from rag.worker import SECONDS, Worker
 
 _FILE_BYTES = 200_000_000
-_BATCH = 64  # files whose text is held at a time
+JOBS = (
+    2  # files read at once: compose/ingest.yaml gives two processors, and memory for no more, however many the host has
+)
+_AHEAD = 2  # files for each of these whose text may wait to be stored
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Ingestion:
         target: Path,
         embedder: Embedder | None = None,
         *,
-        jobs: int = os.cpu_count() or 1,
+        jobs: int = JOBS,
         seconds: float = SECONDS,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
@@ -101,13 +105,14 @@ class Ingestion:
     ) -> None:
         known = old.contents() if old else {}
         report.gone = len(known.keys() - {entry.path for entry in wanted})
-        for start in range(0, len(wanted), _BATCH):
-            batch = wanted[start : start + _BATCH]
-            contents = pool.map(lambda entry: self._content(entry, known.get(entry.path), report), batch)
-            for done, (entry, content) in enumerate(zip(batch, contents, strict=True), start=start + 1):
-                if content:
-                    self._add(writer, self._document(entry, content, old, report), report)
-                self._progress(done, len(wanted))
+        coming: deque[Future[_Content | None]] = deque()
+        for done, entry in enumerate(wanted, start=1):
+            while len(coming) < self._jobs * _AHEAD and (following := done - 1 + len(coming)) < len(wanted):
+                path = wanted[following]
+                coming.append(pool.submit(self._content, path, known.get(path.path), report))
+            if content := coming.popleft().result():
+                self._add(writer, self._document(entry, content, old, report), report)
+            self._progress(done, len(wanted))
 
     def _content(self, entry: Entry, known: str | None, report: Report) -> _Content | None:
         path = self._source / entry.path

@@ -114,4 +114,4 @@ class Index:
 def _passage(hit: ranking.Hit) -> Passage:
     found = hit.passage
     span = {"page": found.page, "start": found.start, "stop": found.stop}
-    return Passage(id=f"p{found.id}", title=found.title, text=found.text, path=found.path, sure=hit.sure, **span)
+    return Passage(id=f"p{found.id}", title=found.title[:512], text=found.text, path=found.path, sure=hit.sure, **span)

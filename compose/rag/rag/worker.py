@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rag.readers import Text, Unreadable, read
+from rag.readers import TITLE, Text, Unreadable, read
 
 SECONDS = 60.0  # for one file
 _MEMORY = 1 << 30  # of addresses: a file that unpacks to more is not taken in
 _START_SECONDS = 60.0
 _READY = b"ready\n"
+_CONTROL = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 
 
 class WorkerError(Exception):
@@ -47,7 +48,7 @@ class Worker:
         if (said := _line(process, self._seconds)) is None:
             self.close()
             raise Unreadable(f"takes longer than {self._seconds:g} s")
-        if not said:
+        if not said.endswith(b"\n"):  # nothing, or a part of it
             ended = _ended(process)
             self.close()
             raise Unreadable(f"its reader ended: {ended}")
@@ -99,9 +100,13 @@ def _answer(path: Path) -> dict[str, object]:
         return {"error": "takes too much memory"}
     except Exception as error:  # whatever a library makes of a broken file
         return {"error": f"damaged ({type(error).__name__})"}
-    # A lone surrogate is no character; JSON and SQLite would both stumble over it.
-    pages = [page.encode("utf-8", "replace").decode().replace("\0", "") for page in text.pages]
-    return {"title": text.title.encode("utf-8", "replace").decode(), "pages": pages}
+    title = " ".join(_shown(text.title).split())
+    return {"title": title[:TITLE], "pages": [_shown(page) for page in text.pages]}
+
+
+def _shown(text: str) -> str:
+    """Without control characters, which would command somebody's terminal, and lone surrogates, over which JSON and SQLite stumble."""
+    return text.encode("utf-8", "replace").decode().translate(_CONTROL)
 
 
 def main() -> int:

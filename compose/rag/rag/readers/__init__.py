@@ -23,6 +23,7 @@ class Text:
 
 
 PAGES = 5000  # of one document; more is a book collection, or made to hurt
+TITLE = 300  # characters; the gateway takes no title of more than 512
 CHARACTERS = 20_000_000  # of text of one document
 _MODULES = {
     "plain": (".txt", ".text", ".log"),
