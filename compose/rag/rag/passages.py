@@ -17,13 +17,13 @@ def pieces(pages: Sequence[str]) -> list[Piece]:
 
 
 def _of_page(text: str, number: int) -> Iterator[Piece]:
-    start = _skip(text, 0)
-    while start < len(text):
+    start, end = _skip(text, 0), len(text.rstrip())
+    while start < end:
         stop, is_paragraph = _stop(text, start)
         shown = text[start:stop].rstrip()
         yield Piece(number, start, start + len(shown), shown)
         following = stop if is_paragraph else max(_back(text, stop), start + 1)
-        start = _skip(text, following if stop < len(text.rstrip()) else len(text))
+        start = _skip(text, following if stop < end else len(text))
 
 
 def _skip(text: str, start: int) -> int:
