@@ -48,7 +48,9 @@ class Project:
             "KEYS_DIR": str(self.folder / "keys"),
             "AUDIT_DIR": str(self.folder / "audit/socket"),
             "VERDICT_DIR": str(self.folder / "verdict"),
+            "RAG_DIR": str(self.folder / "rag"),
         }
+        (self.folder / "rag").mkdir(exist_ok=True)  # no index in it
         self.judge(True)
         self.variables = values
         (self.folder / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
