@@ -32,7 +32,7 @@ class Output:
     def __init__(self, secrets: Secrets, hosts: Container[str]) -> None:
         self._secrets, self._hosts = secrets, hosts
         self._filters: dict[tuple[int, str], Filter] = {}
-        self._calls = {part: Watch(secrets) for part in ("name", "arguments")}  # of tools
+        self._calls: dict[str, Watch] = {}  # of tools, for each part that has text
         self.stopped = False
 
     def _filter(self, index: int, name: str) -> Filter:
@@ -83,7 +83,8 @@ class Output:
                     message[name], changed = out, True
         for call in message["tool_calls"] or () if "tool_calls" in message else ():
             called = call.get("function") or {}
-            for part, watch in self._calls.items():
+            for part in ("name", "arguments"):
+                watch = self._calls.setdefault(part, Watch(self._secrets))
                 watch.feed(str(called.get(part) or ""))
                 self.stopped |= watch.stopped
         if self.stopped:
