@@ -20,9 +20,10 @@ async def lines(stack: Stack, path: str, body: dict[str, Any]) -> list[dict[str,
         return [json.loads(line) for line in (await response.text()).splitlines()]
 
 
-def test_a_chat_streams_by_default(run: Run) -> None:
+@pytest.mark.parametrize("said", [{}, {"stream": None}, {"stream": True}])
+def test_a_chat_streams_by_default(run: Run, said: dict[str, Any]) -> None:
     async def scenario(stack: Stack) -> None:
-        got = await lines(stack, "/api/chat", ASK)
+        got = await lines(stack, "/api/chat", ASK | said)
         assert [line["message"] for line in got[:-1]] == [{"role": "assistant", "content": token} for token in TOKENS]
         assert [line["done"] for line in got] == [False] * len(TOKENS) + [True]
         assert {line["model"] for line in got} == {MODEL}

@@ -68,6 +68,8 @@ def test_documents_are_found_by_who_may_see_them(pc: Pc, read: Read, tmp_path: P
     ]
     code, [row] = citadelle(pc, "ingest", FOLDER)
     assert (row["answer"]["read"], row["answer"]["kept"]) == (0, 12)
+    code, [row] = citadelle(pc, "status")
+    assert (code, row["answer"]["documents"], row["answer"]["passages"] >= 12) == (0, 12, True)
 
 
 def test_the_index_is_of_the_service_alone_and_the_job_has_left_nothing(pc: Pc, read: Read) -> None:
@@ -114,7 +116,7 @@ def pseudonyms_of(pc: Pc, identity: str) -> list[dict[str, str]]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("pc", ["pc1"], indirect=True)
+@pytest.mark.parametrize("pc", ["pc1", "srv1"], indirect=True)
 def test_documents_are_asked_in_chat_by_keys_of_their_group(pc: Pc, read: Read) -> None:
     """With its sources for who may see the document; for others the documents do not say. The audit tells which was which."""
     run = secrets.token_hex(4)  # the name of a key is never used twice

@@ -91,7 +91,9 @@ class Api:
         }
         if given.keys() - known:
             raise bad_request("unknown_field", "The request has a field that is not allowed here.")
-        plain = {name: given.get(name) for name in ("model", "tools", "rag")} | {"stream": given.get("stream", True)}
+        plain = {name: given.get(name) for name in ("model", "tools", "rag")} | {
+            "stream": True if given.get("stream") is None else given["stream"]
+        }
         if known is _CHAT:
             plain["messages"] = _messages(given.get("messages"))
         else:
