@@ -45,7 +45,7 @@ TEXTS = {
     "citadelle_firewall_packets_total": "Packets that it has refused, or let pass unasked.",
     "citadelle_certificate_not_after_timestamp_seconds": "When a certificate of this host ends.",
     "citadelle_logs_running": "Whether logs are shipped, where they shall be.",
-    "citadelle_trail_ok": "Whether changes are recorded and the audit trail anchored, where they shall be.",
+    "citadelle_trail_ok": "Whether changes are recorded and, where logs are shipped, the audit trail anchored.",
     "citadelle_anchor_timestamp_seconds": "When the newest anchor was made.",
     "citadelle_backup_watched": "Whether the settings name a backup.",
     "citadelle_backup_timestamp_seconds": "When the last backup has ended well; 0: never.",
@@ -125,15 +125,18 @@ def certificate() -> Iterator[Sample]:
 
 
 def logs() -> Iterator[Sample]:
-    """Whether who ships them runs, and who records changes and anchors, where a deploy has told them to."""
-    if LOGS.exists():
-        units = ("citadelle-logs.service", "citadelle-trail.timer", "citadelle-trail.service")
-        said = answer("systemctl", "show", "--property=ActiveState,Result", *units)
-        shipping, timer, run = (
-            dict(line.split("=", 1) for line in part.splitlines()) for part in said.strip().split("\n\n")
-        )
-        yield "citadelle_logs_running", {}, shipping["ActiveState"] == "active"
+    """Whether who ships them runs, where a deploy has told it to; and who records changes and anchors, of every stack."""
+    if not RELEASE.exists() and not LOGS.exists():
+        return
+    units = ("citadelle-logs.service", "citadelle-trail.timer", "citadelle-trail.service")
+    said = answer("systemctl", "show", "--property=ActiveState,Result", *units)
+    shipping, timer, run = (
+        dict(line.split("=", 1) for line in part.splitlines()) for part in said.strip().split("\n\n")
+    )
+    if RELEASE.exists():
         yield "citadelle_trail_ok", {}, timer["ActiveState"] == "active" and run["Result"] == "success"
+    if LOGS.exists():
+        yield "citadelle_logs_running", {}, shipping["ActiveState"] == "active"
         anchors = Path(audit.ANCHORS)
         yield "citadelle_anchor_timestamp_seconds", {}, anchors.stat().st_mtime if anchors.exists() else 0
 

@@ -3,8 +3,8 @@
 Runs alone on a host beside audit.py (standard library, Python 3.10 or newer): trail.py
 1. What decides how the gateway answers is looked at: keys, the secrets of their pseudonyms, policies, models, the release, silences of
    alerts. What differs from the last look becomes a record of the trail, whoever has changed it and however. The first look records all.
-2. The trail's newest record is signed (Ed25519) as an anchor, a line of ANCHORS, which rsyslog ships at once: who comes to be root later
-   can write the log anew, but not what lies elsewhere. `citadelle audit verify --anchors` holds a log against them.
+2. Where logs are shipped, the trail's newest record is signed (Ed25519) as an anchor, a line of ANCHORS, which goes at once: who comes to
+   be root later can write the log anew, but not what lies elsewhere. `citadelle audit verify --anchors` holds a log against them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from citadelle import audit, pseudonyms
 PROGRAM = "/usr/local/lib/citadelle/trail.py"
 STATE = Path("/var/lib/citadelle/trail")  # seen.json, key.pem, public.pem
 ANCHORS = Path(audit.ANCHORS)
+SHIPPED = Path("/etc/citadelle/logs/rsyslog.conf")  # of the role `logs`; an anchor that goes nowhere would hold nothing
 ANCHOR_BYTES = 16 << 20  # then it begins anew, with the former one beside it
 SOCKET = Path("/run/citadelle/audit/audit.sock")
 KEYS = Path("/etc/citadelle/gateway/keys.json")
@@ -221,7 +222,8 @@ def main() -> int:
     try:
         if before != now:
             record(before, now)
-        keep(anchor(datetime.now(timezone.utc)))  # noqa: UP017  Python 3.10
+        if SHIPPED.exists():
+            keep(anchor(datetime.now(timezone.utc)))  # noqa: UP017  Python 3.10
     except (OSError, ValueError, audit.Problem) as error:
         print(f"audit trail: {error}", file=sys.stderr)
         return 1

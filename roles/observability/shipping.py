@@ -5,8 +5,7 @@ from pathlib import Path
 
 from pyinfra import host
 
-from citadelle import audit, certificates, pseudonyms, textfile
-from citadelle.observability import trail
+from citadelle import audit, certificates, textfile
 from citadelle.operations import files
 from citadelle.settings import DeployError
 from citadelle.shipping import event_forms, events, forms, handover, loki, rsyslog, siem, stats, words
@@ -16,24 +15,20 @@ FILES = Path(__file__).parents[1] / "logs/files"
 PACKAGES = {"rsyslog": "rsyslog.service", "openssl": ""}
 AFTER = (
     f"install -d -m 700 {audit.LOG} {Path(audit.ANCHORS).parent} {events.FOLDER}"
-    " && systemctl daemon-reload && systemctl enable --quiet citadelle-logs citadelle-trail.timer"
-    " && systemctl restart citadelle-logs citadelle-trail.timer"
+    " && systemctl daemon-reload && systemctl enable --quiet citadelle-logs && systemctl restart citadelle-logs"
 )
-TIMER = "/etc/systemd/system/citadelle-trail.timer.d/settings.conf"
 CHECK = f'mkdir -p -m 700 {rsyslog.STATE} && rsyslogd -N1 -f "$1" 2>&1'
 
 
 def shipped_files(settings: LogsSettings, figures: int) -> list[files.File]:
     """The configuration comes last: when rsyslog refuses it, the former one stays, and runs. Raises `DeployError`."""
     shipping = (event_forms, events, forms, handover, loki, siem, stats, words)
-    programs = {one.PROGRAM: Path(str(one.__file__)) for one in (audit, pseudonyms, textfile, trail, *shipping)}
+    programs = {one.PROGRAM: Path(str(one.__file__)) for one in (audit, textfile, *shipping)}
     placed = [files.File(path, source.read_bytes(), mode="755") for path, source in programs.items()]
-    timer = files.File(TIMER, f"[Timer]\nOnUnitActiveSec={settings.logs_anchor_seconds}s\n".encode())
     content = rsyslog.configuration(settings.shipping(host.name.rpartition("/")[2], figures))
     return [
         *placed,
         *files.role_files(FILES),
-        timer,
         *_certificates(settings),
         files.File(rsyslog.CONFIG, content, check=CHECK),
     ]

@@ -18,11 +18,13 @@ from citadelle.accelerator.hardware import Hardware
 from citadelle.accelerator.shape import read_shape
 from citadelle.models import verify
 from citadelle.models.lock import LockedModel, ModelsLock
+from citadelle.observability import trail
 from citadelle.operations import accelerator, docker, files
 from citadelle.operations import stack as operations
 from citadelle.release import Release, release, write_env
 from citadelle.settings import DeployError
 from roles.accelerator.settings import AcceleratorSettings
+from roles.logs.settings import LogsSettings
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
 from roles.service_user.settings import ServiceUserSettings
@@ -33,7 +35,8 @@ from roles.stack.watching import overlays, tls_is_there, watching, watching_imag
 ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 MODES = {"/usr/local/lib/citadelle/stack": "755"}
-AUDIT = "citadelle-audit"
+AUDIT, TIMERS = "citadelle-audit", "citadelle-retention.timer citadelle-trail.timer"
+LOOKS = "/etc/systemd/system/citadelle-trail.timer.d/settings.conf"
 PERIODS = "/etc/systemd/system/citadelle-retention.service.d/settings.conf"
 MOUNTED = re.compile(r"\.\./policies/([A-Za-z0-9._-]+)")
 IMAGES = ("ENGINE_IMAGE", "GATEWAY_IMAGE", "RAG_IMAGE")
@@ -149,14 +152,15 @@ def planned(
     return lambda: made(accelerator.hardware())
 
 
-def host_files(settings: StackSettings, seen: ObservabilitySettings) -> list[files.File]:
+def host_files(settings: StackSettings, seen: ObservabilitySettings, logs: LogsSettings) -> list[files.File]:
     """What runs on the host beside the containers: the stack's script and units, and the programs of keys, audit and deletion."""
     programs = {
         one.PROGRAM: str(one.__file__)
-        for one in (keys, audit, audit_log, audit_receiver, pseudonyms, retention, textfile)
+        for one in (keys, audit, audit_log, audit_receiver, pseudonyms, retention, textfile, trail)
     }
     placed = [files.File(path, Path(source).read_bytes(), mode="755") for path, source in programs.items()]
-    return [*placed, *files.role_files(FILES, MODES), files.File(PERIODS, periods(settings, seen).encode())]
+    looks = files.File(LOOKS, f"[Timer]\nOnUnitActiveSec={logs.logs_anchor_seconds}s\n".encode())
+    return [*placed, *files.role_files(FILES, MODES), files.File(PERIODS, periods(settings, seen).encode()), looks]
 
 
 def periods(settings: StackSettings, seen: ObservabilitySettings) -> str:
@@ -210,9 +214,9 @@ def stack() -> None:
     # One operation: each costs every run a question. Caddy reads its certificate at its start alone.
     files.present(
         name="Place the stack's programs, unit and certificate",
-        files=[*host_files(settings, seen), *secured],
-        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack citadelle-retention.timer"
-        f" && systemctl try-restart {AUDIT}.service && systemctl restart citadelle-retention.timer"
+        files=[*host_files(settings, seen, LogsSettings.from_host(host)), *secured],
+        after=f"systemctl daemon-reload && systemctl enable --quiet {AUDIT}.socket citadelle-stack {TIMERS}"
+        f" && systemctl try-restart {AUDIT}.service && systemctl restart {TIMERS}"
         " && systemctl start --no-block citadelle-retention.service"
         " && docker ps --quiet --filter label=com.docker.compose.service=tls | xargs -r docker restart",
     )

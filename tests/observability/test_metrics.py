@@ -117,9 +117,12 @@ def test_who_ships_and_who_records_changes_are_looked_at(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(metrics, "LOGS", tmp_path / "rsyslog.conf")
     monkeypatch.setattr(audit, "ANCHORS", str(tmp_path / "anchors.jsonl"))
-    assert list(metrics.logs()) == []
-    metrics.LOGS.touch()
     said["systemctl show"] = "\n".join([shipping, timer, run])
+    assert list(metrics.logs()) == [("citadelle_trail_ok", {}, wanted[1])]  # of every stack
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics, "RELEASE", tmp_path / "none")
+        assert list(metrics.logs()) == []
+    metrics.LOGS.touch()
     found = {name: value for name, _, value in metrics.logs()}
     assert (found["citadelle_logs_running"], found["citadelle_trail_ok"]) == wanted
     assert found["citadelle_anchor_timestamp_seconds"] == 0

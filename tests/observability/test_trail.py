@@ -24,6 +24,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Receiver:
         places = {
             "STATE": tmp_path / "state", "ANCHORS": tmp_path / "anchors.jsonl", "SOCKET": receiver.socket, "KEYS": tmp_path / "keys.json",
             "SECRETS": tmp_path / "audit/pseudonyms.json",
+            "SHIPPED": tmp_path / "rsyslog.conf",
             "MODELS": tmp_path / "models.json", "RELEASE": tmp_path / "current", "ALERTS": tmp_path / "none",
         }  # fmt: skip
         for name, path in places.items():
@@ -31,6 +32,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Receiver:
         monkeypatch.setattr(audit, "LOG", str(receiver.log))
         monkeypatch.setattr(audit, "KEY", str(receiver.key))
         trail.STATE.mkdir()
+        trail.SHIPPED.touch()
         (tmp_path / "r1/policies").mkdir(parents=True)
         (tmp_path / "r1/policies/gateway.yaml").write_text("a: 1\n")
         trail.RELEASE.symlink_to("r1")
@@ -68,6 +70,14 @@ def test_whoever_changes_it_is_on_record(host: Receiver) -> None:
     assert trail.main() == 1
     assert told(host)[5:] == [("key_removed", "alice"), ("key_created", "bob _x_"), ("policy_changed", "gateway.yaml")]
     assert host.verify().returncode == 0
+
+
+def test_where_nothing_is_shipped_changes_are_recorded_and_no_anchor_is_made(host: Receiver) -> None:
+    trail.SHIPPED.unlink()
+    assert trail.main() == 0
+    assert len(told(host)) == 5
+    assert not trail.ANCHORS.exists()
+    assert [path.name for path in trail.STATE.iterdir()] == ["seen.json"]
 
 
 def test_what_could_not_be_recorded_is_recorded_later(host: Receiver) -> None:

@@ -24,7 +24,7 @@ LABELS, LINE_BYTES = 8, 65536  # compose/loki/loki.yaml
 # On a host, in the place of the container; and what else a test of shipping leaves there.
 START = "systemd-run --quiet --unit loki-double python3 -I -B /root/loki.py 3100"
 STOP = (
-    "systemctl disable --quiet --now citadelle-logs citadelle-trail.timer; systemctl stop loki-double"
+    "systemctl disable --quiet --now citadelle-logs; systemctl stop loki-double"
     "; rm -rf /var/lib/citadelle/logs /etc/citadelle/logs /var/lib/node_exporter/textfile/citadelle_logs.prom"
 )
 HOUR = 3600 * 10**9
