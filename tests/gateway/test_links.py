@@ -48,12 +48,14 @@ f"https://docs.example\\@{HOST}/S", f"https://docs.example.{HOST}/S", f"https://
     f"<b www.{HOST}/S>", f'<b "> www.{HOST}/S ">', f"\\<b t='www.{HOST}/S'>", f"<b t='\n\n![a][r]\n\n[r]:https:{HOST}/S'>",
     f"<https:{HOST}/'S>", f"<!-- <img src=//{HOST}/S>", f"https:\\/\\/{HOST}/S", f"https:/\\/{HOST}/S", f"https\\://{HOST}/S",
     f"https:\u200b//{HOST}/S", f"www\\.{HOST}/S", f"www\u200b.{HOST}/S", f"www.-x.{HOST}/S", f"www.%65vil.example@{HOST}/S",
-    f"[a](/\t/{HOST}/S)", f"[a](http`:`//{HOST}/S)",
+    f"[a](/\t/{HOST}/S)", f"![a] (//{HOST}/S)", f"[a]\t(data:S,{HOST})", f"xwww.{HOST}/S@", f"ſwww.{HOST}/S",
+    f"[a](http`:`//{HOST}/S)",
 ]  # fmt: skip
 BROKEN = [  # what is left of them is no address and no tag
     f"https://docs.example'.{HOST}/S", f"<img src=//{HOST}/S", f"> <img\n> src=//{HOST}/S>", f"[a](/\n/{HOST}/S)",
     f"<p a\" c=\"d>\" style=\"background:url(//{HOST}/S)\">", f"<table a\" c=\"d>\" background=//{HOST}/S>",
     f"https://docs.example\xa0@{HOST}/S", f"http://<@{HOST}/S",
+    f"www.<@{HOST}/S", f"https://docs.example<@{HOST}/S",
 ]  # fmt: skip
 ACTIVE = [
     "<o <script>S</script>",
@@ -61,6 +63,7 @@ ACTIVE = [
     '`x <b t="`<script>S</script>">',
     '<b t="\n<script>S</script>">',
     '<b "<script>">',
+    "<script&#x77;ww.a><>",
     "<script>S</script>",
     "<style>b{background:url(//x)}</style>",
     "<iframe src=x>",
@@ -77,7 +80,8 @@ PLAIN = [
     "[ref]: note", "&lt;b&gt; &amp; &nbsp;", "{'a': [1, 2]}", "C:\\path\\x", "<p class=\"md:flex\" style=\"color:red\">",
     "std::vector<int>", "map<string, int> m", "for(i=0;i<n;i++) {", "a<b, c", "http://<host>:80/x", "www.", "(www.)",
     "c:\\/x", "<!-- note -->",
-    "<p\n  class=\"a\" id=b>", "f[i](lambda x: y)", "[a](b 'title')", "<b>x</b> <hr />", "> quoted [a](b)\n> more",
+    "<p\n  class=\"a\" id=b>", "f[i](lambda x: y)", "[1] (see: note) [2] (a, b: c)", "[a](b 'title')", "<b>x</b> <hr />",
+    "> quoted [a](b)\n> more",
 ]  # fmt: skip
 KEPT = [
     "https://docs.example/a?b=c#d", "[a](https://docs.example/x)", "![a](http://docs.example/x.png 'title')", "<https://docs.example/>",

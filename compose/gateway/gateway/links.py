@@ -16,20 +16,22 @@ _CONTEXT = 64  # characters before a trigger that a decision may look at
 
 # `]` may end a Markdown link's text, `<` begin a tag, `://` and `www.` an address, also with Markdown's escapes; `&` may hide any of these.
 _TRIGGER = re.compile(rf"<|\]|(?<=[:w{UNSEEN}])[/.\\]|&(?=[#A-Za-z]|\Z)", re.IGNORECASE)
-_BRACKET = re.compile(rf"\][{UNSEEN}]*([(:])?")
+_BRACKET = re.compile(rf"\](?:[{UNSEEN}]*([(:])|[ \t{UNSEEN}]+(\())?")  # to some readers blanks are nothing in between
+_OPEN_BRACKET = re.compile(rf"\][ \t{UNSEEN}]*")
 # A line may begin with the marks of a quotation, which are no part of what goes on there.
 _TARGET = re.compile(rf"[\s>{UNSEEN}]*(<[^<>]*>|[^\s<)][^\s)]*|<[^<>]*\Z)?")
 _JOINTS = re.compile(rf"\n[\s>]*|[\t\r`{UNSEEN}]")  # in what is written over several lines
 _ENTITY = re.compile(r"&[#A-Za-z0-9]{1,12};")
 _OPEN_ENTITY = re.compile(r"&[#A-Za-z0-9]{0,12}")
 _SLASHES = re.compile(rf"[\\{UNSEEN}]*/[\\{UNSEEN}]*/")
-_COLON, _WWW = re.compile(rf":[{UNSEEN}]*$"), re.compile(rf"(?<![A-Za-z0-9])www[{UNSEEN}]*$", re.IGNORECASE)
+_COLON, _WWW = re.compile(rf":[{UNSEEN}]*$"), re.compile(rf"www[{UNSEEN}]*$", re.IGNORECASE)
 _WORD = re.compile(r"\S*")
+_LEADING = re.compile(r"[/\\]{2}|(?:https?|ftp|wss?|file|data|javascript|vbscript|blob|mailto):")
 _LETTER = re.compile(r"[^\W_]")
 _OPEN_SLASHES = re.compile(rf"[\\{UNSEEN}]*/?[\\{UNSEEN}]*")
-_ADDRESS_END = re.compile(r"[ \t\n\r\f<]")
+_ADDRESS_END = re.compile(r"[ \t\n\r\f]")
 _EARLY = re.compile(r"//[^/?#]+[/?#]")  # an address whose host is complete
-_AUTHORITY = re.compile(r"//([A-Za-z0-9.-]+)(?::\d{1,5})?(?:[/?#]|[)\]}\"'.,;:!?*_~`|]*(?:\Z|(?=\s)[^@]*\Z))")
+_AUTHORITY = re.compile(r"//([A-Za-z0-9.-]+)(?::\d{1,5})?(?:[/?#]|[)\]}\"'.,;:!?*_~`|]*(?:\Z|(?=[\s<])[^@]*\Z))")
 # Where what was removed ends: an address in the text, the brackets of a link, a definition.
 _AFTER_ADDRESS, _AFTER_BRACKETS, _AFTER_WORD = (
     re.compile(end) for end in (r"[\s<>\"'`)\]}|]", r"(?<=\))|\n", r"[\s<]")
@@ -106,21 +108,22 @@ class Links:
     def _bracket(self, text: str, final: bool) -> Step | None:
         """`](`: the address of a link or an image; `]:` that of a definition elsewhere."""
         head = cast("re.Match[str]", _BRACKET.match(text))
-        if head[1] is None:
-            return Step(1, "]") if final or head.end() < len(text) else None
+        sign = head[1] or head[2]
+        if sign is None:
+            return None if _OPEN_BRACKET.fullmatch(text) and not final else Step(1, "]")
         target = cast("re.Match[str]", _TARGET.match(text, head.end()))
         stop = target.end()
-        if head[1] == "(" and text[stop : stop + 1].isspace():  # some readers take more than a word
+        if sign == "(" and text[stop : stop + 1].isspace():  # some readers take more than a word
             stop = text.find(")", stop) if ")" in text[stop:] else len(text)
         if stop == len(text) and not final:
             return None  # more may come that belongs to it
         is_open = stop == len(text) and (target[1] is None or len(text) == HOLD)
         if is_open or (target[1] is None and text[stop : stop + 1] == "<"):
-            return Step(head.end(), f"] {head[1]}")
-        if self._may_stay((target[1] or "").strip("<>")) and self._is_harmless(_joined(text[head.end() : stop])):
+            return Step(head.end(), "] \\(" if sign == "(" else "] :")
+        if self._may_stay((target[1] or "").strip("<>")) and self._is_idle(_joined(text[head.end() : stop])):
             return Step(head.end(), head[0])
         start = target.start(1) if target[1] else head.end()
-        return Step(start, f"]{REMOVED}", _AFTER_BRACKETS if head[1] == "(" else _AFTER_WORD)
+        return Step(start, f"]{REMOVED}", _AFTER_BRACKETS if sign == "(" else _AFTER_WORD)
 
     def _slash(self, text: str, before: str, final: bool) -> Step | None:
         """`://`, of whatever scheme."""
@@ -154,6 +157,8 @@ class Links:
         is_empty = (end or final) and not _LETTER.search(text[: end.start() if end else None])
         if is_empty or text[:size] not in (".", "\\."):
             return Step(1, text[0])
+        if text[size : size + 1] == "<":
+            return self._placeholder(text, size, final)
         return self._address(text, "//www", size, final)
 
     def _address(self, text: str, start: str, size: int, final: bool) -> Step | None:
@@ -185,10 +190,14 @@ class Links:
             self._is_harmless(of_browser(form)) for form in (target, re.sub(r"\\(?=[!-/:-@\[-`{-~])", "", target))
         )
 
+    def _is_idle(self, joined: str) -> bool:
+        """Of several words: whether they begin with what leads somewhere, or acts."""
+        return self._is_harmless(joined) or not _LEADING.match(joined)
+
     def _is_harmless(self, plain: str) -> bool:
         scheme = re.match(r"([a-z][a-z0-9+.-]*):(.*)", plain, re.DOTALL)
         if scheme:
-            return scheme[1] in ("http", "https") and self._has_allowed_host(scheme[2])
+            return not scheme[2] or (scheme[1] in ("http", "https") and self._has_allowed_host(scheme[2]))
         return not re.match(r"[/\\]{2}", plain)
 
     def _has_allowed_host(self, address: str) -> bool:

@@ -22,7 +22,7 @@ _OPENING, _CLOSING = rf"[A-Za-z][A-Za-z0-9-]*(?:{_ATTRIBUTE})*[ \t]*/?", r"/[A-Z
 # The same to HTML and to Markdown: a tag, or an address; with nothing in it that were a link, or ended code, if it were text after all.
 _WHOLE = re.compile(rf"<(?:{_OPENING}|{_CLOSING}|[A-Za-z][A-Za-z0-9+.-]+:[^\s<>\"'`]*)>")
 _OF_TEXT = re.compile(r"[\]`]|www\\?\.", re.IGNORECASE)
-_STRANGE = re.compile("[\"'`=<\\n]")
+_STRANGE = re.compile(rf"[\"'`=<\n&\]]|[:w{UNSEEN}][/.\\]", re.IGNORECASE)  # what may change, or be more than a name
 _HANDLER = re.compile(r"\b(?:on[a-z]+|style)=", re.IGNORECASE)  # in an address: to HTML another attribute
 _URL = re.compile(r"""https?:(//[^\s"'<>]*)""", re.IGNORECASE)
 _SUSPICIOUS = re.compile(
@@ -57,7 +57,11 @@ def step_of(text: str, is_allowed: Callable[[str], bool], *, final: bool) -> Ste
         return None
     if name[1].lower() in _ACTIVE:
         return Step(1, "< ")
-    return _of_tag(tag[0], name[1], is_allowed) if tag else Step(1, "< " if len(text) == HOLD or "=" in text else "<")
+    return (
+        _of_tag(tag[0], name[1], is_allowed)
+        if tag
+        else Step(1, "< " if len(text) == HOLD or _STRANGE.search(text, 1) else "<")
+    )
 
 
 def _of_tag(tag: str, name: str, is_allowed: Callable[[str], bool]) -> Step:
