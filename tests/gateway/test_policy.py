@@ -42,6 +42,12 @@ def test_wrong_values_are_refused(policies: Path, section: str, values: dict[str
         {"routes": ["POST /api/pull"]},
         {"routes": ["GET /v1/*"]},
         {"more": 1},
+        {"control_tokens": []},
+        {"control_tokens": ["<("]},
+        {"control_tokens": ["</?s>", "<"]},
+        {"control_tokens": ["x*"]},
+        {"control_tokens": [""]},
+        {"control_tokens": ["é"]},
     ],
 )
 def test_wrong_entries_are_refused(policies: Path, change: dict[str, Any]) -> None:

@@ -193,8 +193,21 @@ class Policy(Strict):
     ollama: Ollama
     tools: Tools
     answers: Answers
-    control_tokens: tuple[str, ...]
+    control_tokens: Annotated[tuple[str, ...], Field(min_length=1)]
     rag: Rag
+
+    @field_validator("control_tokens")
+    @classmethod
+    def _breakable(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        """A token is broken after its first character, and has to be none then."""
+        for token in tokens:
+            try:
+                found = re.compile(token, re.IGNORECASE)
+            except re.error as error:
+                raise ValueError(f"not an expression: {token}: {error}") from None
+            if any(found.search(text) for text in ("", *map(chr, range(0x3000)))):
+                raise ValueError(f"matches nothing, or a single character: {token}")
+        return tokens
 
     @cached_property
     def control(self) -> re.Pattern[str]:
