@@ -48,7 +48,7 @@ f"https://docs.example\\@{HOST}/S", f"https://docs.example.{HOST}/S", f"https://
     f"<b www.{HOST}/S>", f'<b "> www.{HOST}/S ">', f"\\<b t='www.{HOST}/S'>", f"<b t='\n\n![a][r]\n\n[r]:https:{HOST}/S'>",
     f"<https:{HOST}/'S>", f"<!-- <img src=//{HOST}/S>", f"https:\\/\\/{HOST}/S", f"https:/\\/{HOST}/S", f"https\\://{HOST}/S",
     f"https:\u200b//{HOST}/S", f"www\\.{HOST}/S", f"www\u200b.{HOST}/S", f"www.-x.{HOST}/S", f"www.%65vil.example@{HOST}/S",
-    f"[a](/\t/{HOST}/S)", f"![a] (//{HOST}/S)", f"[a]\t(data:S,{HOST})", f"xwww.{HOST}/S@", f"ſwww.{HOST}/S",
+    f"[a](/\t/{HOST}/S)", f"![a] (//{HOST}/S)", f"[a]\t(data:S,{HOST})", f"xwww.{HOST}/S@", f"ſwww.{HOST}/S", f"<a f=&#x77;ww.{HOST}/a>",
     f"[a](http`:`//{HOST}/S)",
 ]  # fmt: skip
 BROKEN = [  # what is left of them is no address and no tag

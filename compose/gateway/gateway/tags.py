@@ -67,7 +67,7 @@ def step_of(text: str, is_allowed: Callable[[str], bool], *, final: bool) -> Ste
 def _of_tag(tag: str, name: str, is_allowed: Callable[[str], bool]) -> Step:
     if _is_suspicious(tag[1:-1], is_allowed) or (":" in name and _HANDLER.search(tag)):
         return Step(len(tag), REMOVED)
-    if _WHOLE.fullmatch(tag) and not _OF_TEXT.search(tag):
+    if _WHOLE.fullmatch(tag) and not _OF_TEXT.search(html.unescape(tag)):
         return Step(len(tag), tag)
     return Step(1, "< " if _STRANGE.search(tag, 1) else "<")
 
