@@ -137,7 +137,7 @@ class Peer:
             return self._record(message["op"], checked(message.get("record", {"id": ""})))
         except OSError as error:
             return {"error": f"cannot write: {error}"}
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except Exception as error:  # whatever is said, this process goes on
             return {"error": f"not understood: {type(error).__name__}"}
 
     def _note(self, record: dict[str, Any]) -> dict[str, Any]:

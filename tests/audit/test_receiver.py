@@ -25,6 +25,10 @@ from tests.conftest import ROOT
 from tests.gateway.receiver import Receiver, receiving
 
 
+def repr_short(line: bytes) -> str:
+    return repr(line[:40])
+
+
 @pytest.fixture
 def receiver(tmp_path: Path) -> Any:
     with receiving(tmp_path / "audit") as running:
@@ -187,6 +191,23 @@ def test_many_connections_leave_the_first_ones_alone(receiver: Receiver) -> None
     lines.pop().close()
     assert Line(receiver).request("a")["id"] == "a"
     assert [line.ask("ping") for line in lines] == [{"ok": 0}] * len(lines)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 200_000, b'{"op":' * 100_000, b'"op"', b"5", b"null", b'{"op":"totals","since":["2020-01-01T00:00:00.000Z"],"keys":[1]}',
+        b'{"op":"totals","since":5}', b'{"op":"totals","since":[{}],"keys":{}}', b'{"op":"totals","since":[],"keys":5}', b'{"op":[]}',
+        b'{"op":"open","record":{"id":"a","groups":[[]]}}', b'{"op":"note","event":[],"record":[]}', b'{"op":"close","record":"a"}',
+        b'{"op":"open","record":{"id":"a","ms":1e999}}', b'{"op":"open","record":{"id":"a","ms":NaN}}', b"\x00", b'{"op":"\xff"}',
+    ],
+    ids=repr_short,
+)  # fmt: skip
+def test_nothing_that_is_said_ends_it(receiver: Receiver, line: bytes) -> None:
+    assert "error" in Line(receiver).send(line)
+    assert Line(receiver).request("after")["id"] == "after"
+    assert receiver.process
+    assert receiver.process.poll() is None
 
 
 def test_a_line_without_an_end_ends_the_connection(receiver: Receiver) -> None:
