@@ -99,6 +99,21 @@ def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> No
     assert (report.unseen, found(reader, "prime")) == (["in/a.txt"], [])
 
 
+@pytest.mark.parametrize("name", [".acl.yml", ".ACL.yaml", ".acl.yaml.txt", "acl.yaml", ".acl", "acl.yml.txt"])
+def test_a_list_of_groups_by_another_name_closes_its_folder_too(folder: Path, name: str) -> None:
+    """The folder above is for everybody: what somebody wanted to close must not be open for a letter. Beside a right one it is nothing."""
+    (folder / "in").mkdir()
+    (folder / f"in/{name}").write_text("groups: [rh]")
+    (folder / "in/a.txt").write_text("La prime.")
+    report, reader = ingest(folder)
+    assert report.problems == {f"in/{name}": "nobody may see its folder: the name of a list of groups is .acl.yaml"}
+    assert (report.unseen, found(reader, "prime"), found(reader, "prime", "rh")) == (["in/a.txt"], [], [])
+    (folder / "in/.acl.yaml").write_text("groups: [rh]")
+    report, reader = ingest(folder)
+    assert "nobody" not in report.problems.get(f"in/{name}", "")
+    assert (found(reader, "prime"), found(reader, "prime", "rh")) == ([], ["in/a.txt"])
+
+
 def test_what_is_no_document_is_told_and_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.txt").write_text("La prime.")
     (folder / "link.txt").symlink_to("/etc/passwd")

@@ -15,6 +15,7 @@ from rag.readers import KINDS
 ACL = ".acl.yaml"
 _ACL_BYTES = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LIKE_ACL = re.compile(r"\.acl(?:\..*)?|acl\.ya?ml(?:\.txt)?", re.IGNORECASE | re.DOTALL)
 _GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -38,11 +39,6 @@ def entries(root: Path) -> Iterator[Entry]:
 
 def _of(folder: Path, prefix: str, groups: frozenset[str]) -> Iterator[Entry]:
     try:
-        groups = acl(folder / ACL) if os.path.lexists(folder / ACL) else groups
-    except ValueError as error:
-        groups = frozenset()
-        yield Entry(f"{prefix}{ACL}", problem=f"nobody may see its folder: {error}")
-    try:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
     except OSError as error:
@@ -50,6 +46,14 @@ def _of(folder: Path, prefix: str, groups: frozenset[str]) -> Iterator[Entry]:
             raise
         yield Entry(prefix, problem=f"a folder that cannot be read: {type(error).__name__}")
         return
+    own = [child.name for child in children if _LIKE_ACL.fullmatch(child.name)]
+    try:
+        groups = _acl_of(folder, own) if own else groups
+    except ValueError as error:
+        groups = frozenset()
+        name = ACL if ACL in own else _CONTROL.sub("?", os.fsencode(own[0]).decode("utf-8", "replace"))
+        yield Entry(f"{prefix}{name}", problem=f"nobody may see its folder: {error}")
+        children = [child for child in children if child.name != name]
     for child in children:
         path = f"{prefix}{child.name}"
         if (told := os.fsencode(path).decode("utf-8", "replace")) != path:
@@ -60,6 +64,13 @@ def _of(folder: Path, prefix: str, groups: frozenset[str]) -> Iterator[Entry]:
             yield from _of(Path(child.path), f"{path}/", groups)
         elif child.name != ACL:
             yield Entry(path, groups, _problem(child))
+
+
+def _acl_of(folder: Path, names: list[str]) -> frozenset[str]:
+    """Raise ValueError, also for a list of another name: whoever has written it wanted to keep somebody out."""
+    if ACL not in names:
+        raise ValueError(f"the name of a list of groups is {ACL}")
+    return acl(folder / ACL)
 
 
 def _problem(child: os.DirEntry[str]) -> str:
