@@ -36,7 +36,7 @@ PROGRAM = "/usr/local/lib/citadelle/audit_receiver.py"
 FOLDER = "/run/citadelle/audit"  # of the socket; the gateway sees this folder, so a new socket in it too
 _CLOSE = b'{"op":"close"'  # as the gateway begins such a line, for whose answer nobody waits
 LINE_BYTES, SYNC_SECONDS = 1 << 20, 1.0
-_READ_BYTES, PEERS = 1 << 15, 64  # of a turn; connections at once
+_READ_BYTES, PEERS = 1 << 15, 64  # of a turn; connections at once, besides root's own
 
 
 class Receiver:
@@ -74,9 +74,10 @@ class Receiver:
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):  # gone again already
             line, _ = listener.accept()
-            if len(self._peers) < PEERS:
+            peer = Peer(line, self.log, self._poll)
+            if peer.is_own or sum(not one.is_own for one in self._peers.values()) < PEERS:
                 self._poll.register(line, select.EPOLLIN)
-                self._peers[line.fileno()] = Peer(line, self.log, self._poll)
+                self._peers[line.fileno()] = peer
             else:
                 line.close()
 
@@ -89,7 +90,7 @@ class Peer:
         self._opened, self._rest, self._owed = dict[str, dict[str, Any]](), b"", b""
         line.setblocking(False)
         credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        self._own = int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
+        self.is_own = int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
 
     def turn(self) -> bool:
         """Read and answer, or go on answering; False when the connection is over. Who does not read its answers is not heard either."""
@@ -141,7 +142,7 @@ class Peer:
             return {"error": f"not understood: {type(error).__name__}"}
 
     def _note(self, record: dict[str, Any]) -> dict[str, Any]:
-        if not self._own:
+        if not self.is_own:
             raise ValueError("not yours to say")
         return {"id": record["id"], **self._log.append(record)}
 

@@ -18,10 +18,10 @@ Ask = Callable[..., dict[str, Any]]
 class Line:
     """A connection to a receiver: one message out, one answer in."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, path: str | None = None) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(20)
-        self._socket.connect(str(receiver.socket))
+        self._socket.connect(path or str(receiver.socket))
         self._file = self._socket.makefile("rwb")
 
     def ask(self, op: str, **message: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -10,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,9 @@ import pytest
 from gateway.exchange import Exchange
 
 from citadelle import audit, audit_log
-from citadelle.audit_receiver import PEERS
 from tests.audit.conftest import Line
 from tests.conftest import ROOT
 from tests.gateway.receiver import Receiver, receiving
-
-
-def repr_short(line: bytes) -> str:
-    return repr(line[:40])
 
 
 @pytest.fixture
@@ -162,61 +155,6 @@ def test_the_rest_of_a_disk_is_for_what_has_begun(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="MB free"):
         log.check()
     assert log.append({"event": "request", "id": "under way"})["seq"] == 2
-
-
-def test_who_does_not_read_its_answers_is_not_heard_and_misses_none(receiver: Receiver) -> None:
-    count, pings = 40_000, b'{"op":"ping"}\n'
-    with socket.socket(socket.AF_UNIX) as line:
-        line.connect(str(receiver.socket))
-        line.setblocking(False)
-        said = 0
-        with contextlib.suppress(BlockingIOError):
-            while said < count * len(pings):
-                said += line.send((pings * count)[said : said + 65536])
-        assert said < count * len(pings), "all of it was taken"
-        assert Line(receiver).ask("ping") == {"ok": 0}  # somebody else is answered meanwhile
-        line.settimeout(20)
-        rest = threading.Thread(target=line.sendall, args=((pings * count)[said:],))
-        rest.start()
-        with line.makefile("rb") as answers:
-            assert [answers.readline() for _ in range(count)] == [b'{"ok": 0}\n'] * count
-        rest.join()
-
-
-def test_many_connections_leave_the_first_ones_alone(receiver: Receiver) -> None:
-    lines = [Line(receiver) for _ in range(PEERS)]
-    assert [line.ask("ping") for line in lines] == [{"ok": 0}] * PEERS
-    with pytest.raises((ConnectionError, json.JSONDecodeError)):
-        Line(receiver).ask("ping")
-    lines.pop().close()
-    assert Line(receiver).request("a")["id"] == "a"
-    assert [line.ask("ping") for line in lines] == [{"ok": 0}] * len(lines)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"[" * 200_000, b'{"op":' * 100_000, b'"op"', b"5", b"null", b'{"op":"totals","since":["2020-01-01T00:00:00.000Z"],"keys":[1]}',
-        b'{"op":"totals","since":5}', b'{"op":"totals","since":[{}],"keys":{}}', b'{"op":"totals","since":[],"keys":5}', b'{"op":[]}',
-        b'{"op":"open","record":{"id":"a","groups":[[]]}}', b'{"op":"note","event":[],"record":[]}', b'{"op":"close","record":"a"}',
-        b'{"op":"open","record":{"id":"a","ms":1e999}}', b'{"op":"open","record":{"id":"a","ms":NaN}}', b"\x00", b'{"op":"\xff"}',
-    ],
-    ids=repr_short,
-)  # fmt: skip
-def test_nothing_that_is_said_ends_it(receiver: Receiver, line: bytes) -> None:
-    assert "error" in Line(receiver).send(line)
-    assert Line(receiver).request("after")["id"] == "after"
-    assert receiver.process
-    assert receiver.process.poll() is None
-
-
-def test_a_line_without_an_end_ends_the_connection(receiver: Receiver) -> None:
-    with socket.socket(socket.AF_UNIX) as line:
-        line.connect(str(receiver.socket))
-        line.settimeout(20)
-        with pytest.raises(ConnectionError):
-            line.sendall(b"x" * 65536 * 100)
-    assert Line(receiver).ask("ping") == {"ok": 0}
 
 
 def test_totals_are_per_key_and_span(receiver: Receiver) -> None:
