@@ -88,6 +88,8 @@ for _level in range(12):
         "",
         "[" * 20_000,
         f"groups: [{BOMB}]",
+        "groups: [rh]\ngroups: [tous]",
+        'groups: ["\\e[2J"]',
     ],
 )
 def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> None:
@@ -96,6 +98,7 @@ def test_a_wrong_list_of_groups_closes_its_folder(folder: Path, text: str) -> No
     (folder / "in/a.txt").write_text("La prime.")
     report, reader = ingest(folder)
     assert report.problems["in/.acl.yaml"].startswith("nobody may see its folder: ")
+    assert report.problems["in/.acl.yaml"].isprintable()
     assert (report.unseen, found(reader, "prime")) == (["in/a.txt"], [])
 
 

@@ -84,12 +84,17 @@ def _problem(child: os.DirEntry[str]) -> str:
 
 
 class _Plain(yaml.SafeLoader):
-    """Without aliases: a few lines of them can stand for more than any memory holds."""
+    """Without aliases, since a few lines of them can stand for more than any memory holds, and without a key that occurs twice."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias")
+            raise ValueError("an alias")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        if len({key.value for key, _ in node.value if isinstance(key.value, str)}) != len(node.value):
+            raise ValueError("a key that occurs twice")
+        return super().construct_mapping(node, deep)
 
 
 def acl(path: Path) -> frozenset[str]:
@@ -108,8 +113,6 @@ def acl(path: Path) -> frozenset[str]:
         raise ValueError("wanted one key, groups, with a list of names")
     wrong = [name for name in found["groups"] if not isinstance(name, str) or not _GROUP.fullmatch(name)]
     if wrong:
-        name = wrong[0]
-        raise ValueError(
-            f"not the name of a group: {name[:64] if isinstance(name, str) else type(name).__name__!s:.64}"
-        )
+        name = repr(wrong[0][:64]) if isinstance(wrong[0], str) else type(wrong[0]).__name__
+        raise ValueError(f"not the name of a group: {name}")
     return frozenset(found["groups"])
