@@ -113,20 +113,6 @@ def test_an_upgrade_is_not_a_way_in(run: Run) -> None:
     run(scenario)
 
 
-def test_smuggling_a_second_request_is_refused(run: Run) -> None:
-    async def scenario(stack: Stack) -> None:
-        hidden = head("POST", "/api/pull")
-        request = (
-            head("POST", "/v1/chat/completions", "Content-Length: 4", "Transfer-Encoding: chunked")
-            + b"0\r\n\r\n"
-            + hidden
-        )
-        await raw(stack.port, request)
-        assert stack.engine.requests == []
-
-    run(scenario)
-
-
 def test_a_query_is_ignored(run: Run) -> None:
     async def scenario(stack: Stack) -> None:
         status, _ = await raw(stack.port, post("/v1/chat/completions?api-version=1"))
