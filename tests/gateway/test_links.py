@@ -131,7 +131,16 @@ def test_active_tags_become_text(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Paris is the capital. ", "l'été, ", "ends with h", "a (b) c!", "« oui »: ", "**bold** _it_ `x` #1 "]
+    "text",
+    [
+        "Paris is the capital. ",
+        "l'été, ",
+        "ends with h",
+        "a (b) c!",
+        "« oui »: ",
+        "**bold** _it_ `x` #1 ",
+        "Now. Law/raw w.w. ww.",
+    ],
 )
 def test_plain_text_does_not_wait(text: str) -> None:
     links = Links(ALLOWED)
