@@ -19,6 +19,7 @@ SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 WATCHED = (
     "invalid_key", "key_expired", "key_revoked", "too_many_strangers", "limit_reached", "too_many_at_once", "ceiling_reached", "busy",
     "audit_unavailable", "models_unverified", "engine_unavailable", "engine_failed", "engine_timeout", "internal_error", "answer_cut",
+    "rag_unavailable",
 )  # fmt: skip
 
 
