@@ -146,6 +146,25 @@ def test_an_engine_that_is_silent_too_long(run: Run, policies: Path) -> None:
     run(scenario, mode="hang")
 
 
+def test_an_answer_takes_as_long_as_it_takes(run: Run, policies: Path) -> None:
+    """Every patience is one second, and all of them are for silence: a stream that goes on for several is not cut."""
+    patience = ("head_seconds", "body_seconds", "queue_seconds", "idle_seconds", "stall_seconds", "connect_seconds")
+    change_policy(policies, "limits", **dict.fromkeys(patience, 1))
+
+    async def scenario(stack: Stack) -> None:
+        body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        async with stack.client.post(f"{stack.url}/v1/chat/completions", json=body, headers=stack.bearer) as response:
+            said, began = b"", asyncio.get_running_loop().time()
+            while said.count(b"more ") < 300:  # a hundred a second
+                part = await response.content.readany()
+                assert part
+                said += part
+        assert asyncio.get_running_loop().time() - began > 2
+        await asyncio.wait_for(stack.engine.gone.wait(), 5)
+
+    run(scenario, mode="endless")
+
+
 def test_an_answer_that_is_too_large(run: Run, policies: Path) -> None:
     change_policy(policies, "limits", answer_bytes=20)
 
