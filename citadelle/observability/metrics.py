@@ -9,6 +9,7 @@ look like what is well.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import ssl
 import subprocess
@@ -22,7 +23,7 @@ if not __package__:  # run as a file: its folder is the package `citadelle`, on 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from citadelle import audit, textfile
-from citadelle.observability import accelerators
+from citadelle.observability import accelerators, documents
 from citadelle.textfile import Sample
 
 PROGRAM = "/usr/local/lib/citadelle/metrics.py"
@@ -50,6 +51,7 @@ TEXTS = {
     "citadelle_backup_watched": "Whether the settings name a backup.",
     "citadelle_backup_timestamp_seconds": "When the last backup has ended well; 0: never.",
     **accelerators.TEXTS,
+    **documents.TEXTS,
     "citadelle_audit_valid": "Whether the audit trail's chain holds.",
     "citadelle_audit_checked_timestamp_seconds": "When that was judged.",
 }
@@ -63,15 +65,21 @@ def answer(*command: str) -> str:
     return done.stdout
 
 
-def containers() -> Iterator[Sample]:
-    """Every service of the current release, whether its container is there or not."""
+@functools.lru_cache(1)
+def inspected() -> tuple[list[str], list[dict[str, Any]]]:
+    """The states of all containers, and all that Docker tells of those of the stack: asked once."""
     form = '{{.ID}} {{.State}} {{.Label "com.docker.compose.project"}}'
     rows = [line.split(" ", 2) for line in answer("docker", "ps", "--all", "--format", form).splitlines()]
-    states = [state for _, state, _ in rows]
-    for state in sorted({"running", "exited", *states}):
-        yield "citadelle_docker_containers", {"state": state}, states.count(state)
     ids = [one for one, _, project in rows if project == "citadelle"]
     found = json.loads(answer("docker", "container", "inspect", *ids)) if ids else []
+    return [state for _, state, _ in rows], found
+
+
+def containers() -> Iterator[Sample]:
+    """Every service of the current release, whether its container is there or not."""
+    states, found = inspected()
+    for state in sorted({"running", "exited", *states}):
+        yield "citadelle_docker_containers", {"state": state}, states.count(state)
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in found:  # also one that somebody has put beside those of Compose, under the name of a service
         by_name.setdefault(one["Config"]["Labels"].get("com.docker.compose.service", "none"), []).append(one)
@@ -98,6 +106,14 @@ def _service(labels: dict[str, str], found: list[dict[str, Any]], pinned: set[st
         yield "citadelle_container_healthy", labels, all(healthy)
         yield "citadelle_container_restarts", labels, max(one["RestartCount"] for one in found)
         yield "citadelle_container_image_match", labels, all(match)
+
+
+def rag() -> Iterator[Sample]:
+    """What rag says of itself, where one runs."""
+    for one in inspected()[1]:
+        if one["Config"]["Labels"].get("com.docker.compose.service") == "rag":
+            yield from documents.samples(one["State"].get("Health", {}))
+            return
 
 
 def firewall() -> Iterator[Sample]:
@@ -205,6 +221,7 @@ def main() -> int:
     given, now = parser.parse_args(), time.time()
     probes = {
         "containers": containers,
+        "rag": rag,
         "firewall": firewall,
         "certificate": certificate,
         "logs": logs,

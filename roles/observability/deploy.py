@@ -7,7 +7,7 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy
 
 from citadelle import audit, textfile
-from citadelle.observability import accelerators, alerts, config, metrics, relay, vault
+from citadelle.observability import accelerators, alerts, config, documents, metrics, relay, vault
 from citadelle.operations import files
 from citadelle.operations import observability as operations
 from citadelle.settings import DeployError
@@ -85,7 +85,8 @@ def drop_ins(settings: ObservabilitySettings) -> list[files.File]:
 def host_files(settings: ObservabilitySettings) -> list[files.File]:
     """Programs, units, and the secrets, those in memory."""
     sources = {
-        one.PROGRAM: Path(str(one.__file__)) for one in (accelerators, alerts, audit, metrics, relay, textfile, vault)
+        one.PROGRAM: Path(str(one.__file__))
+        for one in (accelerators, alerts, audit, documents, metrics, relay, textfile, vault)
     }
     placed = [files.File(path, source.read_bytes(), mode="755") for path, source in sources.items()]
     given = secrets(settings)

@@ -42,11 +42,13 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         return answers[" ".join(command[:2])]
 
     monkeypatch.setattr(metrics, "answer", answer)
+    metrics.inspected.cache_clear()
     return answers
 
 
 def lines(*found: dict, said: dict[str, str]) -> set[str]:
     said |= {"docker ps": "id running citadelle\nid2 paused \n", "docker container": json.dumps(found)}
+    metrics.inspected.cache_clear()
     return texts(metrics.containers()) - {
         'citadelle_docker_containers{state="running"} 1',
         'citadelle_docker_containers{state="paused"} 1',

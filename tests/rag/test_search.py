@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rag.figures import OUTCOMES
 from rag.health import ask as ask_health
+
+from citadelle.observability import documents
 
 PACKAGE = Path(__file__).resolve().parents[2] / "compose" / "rag"
 CANARY = "canary5c1e9a"
@@ -203,7 +206,27 @@ def health(place: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.usefixtures("service")
 def test_the_health_check_asks_for_real(place: Path) -> None:
     for _ in range(2):
-        assert (health(place).stdout, health(place).returncode) == ("ready\n", 0)
+        assert health(place).stdout.startswith("ready {")
+        assert health(place).returncode == 0
+
+
+@pytest.mark.usefixtures("service")
+def test_the_health_check_tells_figures_and_nothing_of_a_question(place: Path) -> None:
+    before = json.loads(health(place).stdout.removeprefix("ready "))
+    assert ask(place, "POST", "/search", b'{"query":"canary-word","groups":["canary-group"]}')[0] == 200
+    assert ask(place, "POST", "/search", b'{"query":""}')[0] == 400
+    assert ask(place, "GET", "/status")[0] == 200
+    said = health(place).stdout
+    after = json.loads(said.removeprefix("ready "))
+    assert "canary" not in said
+    assert {name: after["questions"][name] - before["questions"][name] for name in after["questions"]} == {
+        "vectors": 0, "words": 1, "refused": 1, "failed": 0,
+    }  # fmt: skip
+    assert after["seconds"] > before["seconds"]
+    assert after.keys() == {"ready", "documents", "passages", "index", "questions", "seconds"}
+    assert after["documents"] == ask(place, "GET", "/status")[1]["documents"]
+    assert tuple(after["questions"]) == OUTCOMES
+    assert sum(1 for _ in documents.samples({"Log": [{"ExitCode": 0, "Output": said}]})) == 8
 
 
 @pytest.mark.lab

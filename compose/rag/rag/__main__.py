@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -11,7 +12,6 @@ from rag import INDEX, SOCKET, health
 from rag.app import App
 from rag.peers import protocol
 from rag.search import Index
-from rag.store import StoreError
 
 
 def listen(path: Path) -> socket.socket:
@@ -50,28 +50,21 @@ def config(app: App, users: list[int]) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """The server, which also answers how it is (`rag/health.py`)."""
 
-    def __init__(self, settings: uvicorn.Config, index: Index) -> None:
+    def __init__(self, settings: uvicorn.Config, line: Callable[[], bytes]) -> None:
         super().__init__(settings)
-        self._index = index
+        self._line = line
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        health.serve(health.folder(), self._ready)
-
-    def _ready(self) -> bool:
-        try:
-            self._index.status()
-        except StoreError:
-            return False
-        return True
+        health.serve(health.folder(), self._line)
 
 
 def main() -> int:
     """Serve until told to stop."""
     path = Path(os.environ.get("RAG_SOCKET", SOCKET))
-    index = Index(Path(os.environ.get("RAG_INDEX", INDEX)))
+    app = App(Index(Path(os.environ.get("RAG_INDEX", INDEX))))
     users = [int(uid) for uid in os.environ.get("RAG_USERS", "").split(",") if uid]
-    Server(config(App(index), users), index).run(sockets=[listen(path)])
+    Server(config(app, users), app.figures.line).run(sockets=[listen(path)])
     return 0
 
 

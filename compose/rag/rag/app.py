@@ -1,12 +1,14 @@
 """The application: raw ASGI, three routes (POST /search, GET /status, GET /healthz), everything else refused."""
 
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
+from rag.figures import Figures
 from rag.search import Index, Query, WrongVector
 from rag.store import StoreError
 
@@ -30,20 +32,25 @@ class App:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self.figures = Figures(index)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         if scope["type"] != "http":
             return
+        began, outcome = time.monotonic(), "failed"
         try:
             status, answer = 200, await self._answer(scope, receive)
+            outcome = answer.get("by", "")
         except Refused as refused:
-            status, answer = refused.status, {"error": refused.code}
+            status, answer, outcome = refused.status, {"error": refused.code}, "refused"
         except StoreError:
             status, answer = 503, {"error": "index_broken"}
         except Exception as error:  # the last line of defence of a server: an exception's text may quote the question
             print(f"rag: failure: {type(error).__name__}", file=sys.stderr)
             status, answer = 500, {"error": "failed"}
+        if scope["raw_path"] == b"/search" and outcome:
+            self.figures.count(outcome, time.monotonic() - began)
         await _send(send, status, orjson.dumps(answer))
 
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> dict[str, Any]:

@@ -102,6 +102,11 @@ class Index:
         ):  # of numbers beyond reason nothing is left, rather than something that is no number
             return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
 
+    @property
+    def changed(self) -> float:
+        """When the index that is open was written, in seconds of UTC; 0 for none."""
+        return self._file[1] / 1e9 if self._file else 0
+
     def status(self) -> Status:
         """Raise StoreError."""
         if (reader := self._current()) is None:
