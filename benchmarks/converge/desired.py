@@ -31,6 +31,7 @@ from roles.docker.deploy import CONFIG, daemon_config, runtime
 from roles.docker.settings import DockerSettings
 from roles.hardening.deploy import firewall_files
 from roles.hardening.settings import HardeningSettings
+from roles.logs.settings import LogsSettings
 from roles.model_files.deploy import orders, programs
 from roles.model_files.settings import ModelFilesSettings
 from roles.observability.settings import ObservabilitySettings
@@ -71,7 +72,7 @@ def desired(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             {"path": f"{STORE}/{path}", "src": str(models.models_store / path)}
             for path in expected_files(lock.checked([model.name for model in wanted]))
         ],
-        "stack_files": [_file(file, folder) for file in host_files(stack, seen)],
+        "stack_files": [_file(file, folder) for file in host_files(stack, seen, _read(LogsSettings, data))],
         "images": {
             "references": references,
             "archive": str(stack.stack_images_archive),
